@@ -1,0 +1,223 @@
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{EventId, Payload, Plan, StepIx, Timestamp, Token};
+
+/// All that is known of one saga after one of its events. It travels inside that event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// The saga's name: its `kind` on the wire.
+    pub saga: Token,
+    /// Which one.
+    pub id: Token,
+    /// Where it stands.
+    pub status: Status,
+    /// How many events it has, this one included.
+    pub events: u64,
+    /// The stream sequence of its first event; 0 in that event itself, which cannot know it yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub first_sequence: u64,
+    /// How it began.
+    pub start: Start,
+    /// What turned it to compensation, if anything did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turned: Option<Turn>,
+    /// Every step of the plan, by name.
+    pub steps: BTreeMap<Token, StepState>,
+}
+
+/// Where a saga stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// Going forward.
+    Running,
+    /// Taking back what was done.
+    Compensating,
+    /// Every step is done. Final.
+    Completed,
+    /// Nothing is left done. Final.
+    Cancelled,
+}
+
+/// How a saga began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Start {
+    /// The event that started it.
+    pub event_id: EventId,
+    /// Its time.
+    pub at: Timestamp,
+    /// Until when it may stay open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// Its payload: the input of every step that reads the start event.
+    pub payload: Payload,
+}
+
+/// What turned a saga to compensation: the first refusal, deadline or cancellation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Turn {
+    /// The event that turned it.
+    pub event_id: EventId,
+    /// Its type.
+    pub event_type: Token,
+    /// Its reason, which `OrderCancelled` repeats.
+    pub reason: String,
+}
+
+/// One step of one saga.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepState {
+    /// Where the step stands.
+    pub status: StepStatus,
+    /// The event whose fold opened it: the only trigger that runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_by: Option<EventId>,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_at: Option<Timestamp>,
+    /// How it succeeded; kept when it is undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<Outcome>,
+    /// How it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Outcome>,
+    /// How it was undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<Outcome>,
+    /// It made no progress within its limits and is still tried, slowly; gone with the next outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<Stuck>,
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StepStatus {
+    /// Something that it depends on is not done.
+    #[default]
+    Waiting,
+    /// Its effect may have been tried, by anybody, any number of times; it has no outcome yet.
+    Open,
+    /// Its effect happened.
+    Done,
+    /// Its effect did not happen and never will.
+    Refused,
+    /// Its effect happened and was taken back.
+    Undone,
+}
+
+/// The recorded outcome of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// The event that records it.
+    pub event_id: EventId,
+    /// The event that made the worker act: a duplicate of that one is recognised by this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub causation_id: Option<EventId>,
+    /// When it was recorded, by the worker's clock.
+    pub at: Timestamp,
+    /// Attempts that it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// Why, for a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What later steps and the undo read; only on what is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Payload>,
+}
+
+/// A step that made no progress within its limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stuck {
+    /// Which way it was going.
+    pub direction: Direction,
+    /// Since when.
+    pub since: Timestamp,
+    /// The last error.
+    pub reason: String,
+}
+
+/// Which way an effect goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Direction {
+    /// Making it happen, or settling whether it did.
+    Forward,
+    /// Taking it back.
+    Undo,
+}
+
+impl State {
+    /// Where `step` stands. A step that this state does not know (it was added to the plan later) waits.
+    pub fn status_of(&self, plan: &Plan, step: StepIx) -> StepStatus {
+        self.step(plan, step).map_or(StepStatus::Waiting, |s| s.status)
+    }
+
+    /// All that is known of `step`.
+    pub fn step(&self, plan: &Plan, step: StepIx) -> Option<&StepState> {
+        self.steps.get(&plan.step(step).name)
+    }
+
+    /// True once nothing can follow: completed or cancelled.
+    pub const fn is_final(&self) -> bool {
+        matches!(self.status, Status::Completed | Status::Cancelled)
+    }
+
+    /// The steps that made no progress within their limits.
+    pub fn stuck(&self) -> impl Iterator<Item = (&Token, &Stuck)> {
+        self.steps.iter().filter_map(|(name, step)| step.stuck.as_ref().map(|stuck| (name, stuck)))
+    }
+}
+
+impl StepStatus {
+    /// True while the effect happened or may have: something may have to be settled or undone.
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Open | Self::Done)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Running => "running",
+            Self::Compensating => "compensating",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}
+
+impl fmt::Display for StepStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Waiting => "waiting",
+            Self::Open => "open",
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Undone => "undone",
+        })
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Forward => "forward",
+            Self::Undo => "undo",
+        })
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands a reference
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
