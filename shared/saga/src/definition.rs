@@ -63,6 +63,9 @@ pub trait Saga: Send + Sync + 'static {
     const CANCELLATION_REQUESTED: &'static str;
     /// Event type that ends a compensated saga.
     const CANCELLED: &'static str;
+    /// The field that names the saga in the payloads that the engine writes itself (deadline, cancellation,
+    /// end): `{"<ID_FIELD>": …, "reason": …}`.
+    const ID_FIELD: &'static str = "id";
 }
 
 /// What undoes a step: a [`Fact`], or [`Irreversible`].
@@ -125,6 +128,7 @@ impl PlanSpec {
             timed_out: S::TIMED_OUT.to_owned(),
             cancellation_requested: S::CANCELLATION_REQUESTED.to_owned(),
             cancelled: S::CANCELLED.to_owned(),
+            id_field: S::ID_FIELD.to_owned(),
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct Plan {
     pub cancellation_requested: Token,
     /// Event type that ends a compensated saga.
     pub cancelled: Token,
+    /// The field that names the saga in the payloads that the engine writes itself.
+    pub id_field: String,
     steps: Vec<StepPlan>,
     kinds: HashMap<Token, Kind>,
 }
@@ -90,6 +92,8 @@ pub struct PlanSpec {
     pub cancellation_requested: String,
     /// Event type that ends a compensated saga.
     pub cancelled: String,
+    /// The field that names the saga in the payloads that the engine writes itself.
+    pub id_field: String,
 }
 
 /// What one step of a plan is compiled from.
@@ -209,6 +213,7 @@ impl Plan {
             timed_out: token(&spec.timed_out)?,
             cancellation_requested: token(&spec.cancellation_requested)?,
             cancelled: token(&spec.cancelled)?,
+            id_field: spec.id_field.clone(),
             steps: Vec::new(),
             kinds: HashMap::new(),
         };
