@@ -33,7 +33,11 @@ impl Money {
 
     /// An amount of `minor` units; `None` above [`Self::MAX`].
     pub const fn from_minor(minor: u64) -> Option<Self> {
-        if minor <= Self::MAX.0 { Some(Self(minor)) } else { None }
+        if minor <= Self::MAX.0 {
+            Some(Self(minor))
+        } else {
+            None
+        }
     }
 
     /// The amount in minor units.
@@ -54,7 +58,9 @@ impl FromStr for Money {
         let shown = || text.chars().take(40).collect::<String>();
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         let (negative, number) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-        let (whole, fraction) = number.split_once('.').map_or((number, None), |(w, f)| (w, Some(f)));
+        let (whole, fraction) = number
+            .split_once('.')
+            .map_or((number, None), |(w, f)| (w, Some(f)));
         if !digits(whole) || fraction.is_some_and(|f| !digits(f)) {
             return Err(MoneyError::NotDecimal(shown()));
         }
@@ -69,7 +75,9 @@ impl FromStr for Money {
         if whole.trim_start_matches('0').len() > 8 {
             return Err(too_large());
         }
-        let minor: u64 = format!("{whole}{fraction:0<2}").parse().map_err(|_| too_large())?;
+        let minor: u64 = format!("{whole}{fraction:0<2}")
+            .parse()
+            .map_err(|_| too_large())?;
         Self::from_minor(minor).ok_or_else(too_large)
     }
 }
@@ -82,13 +90,18 @@ impl fmt::Display for Money {
 
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.to_string()).map_err(ser::Error::custom)?.serialize(serializer)
+        RawValue::from_string(self.to_string())
+            .map_err(ser::Error::custom)?
+            .serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer)?.get().parse().map_err(de::Error::custom)
+        Box::<RawValue>::deserialize(deserializer)?
+            .get()
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -100,9 +113,18 @@ mod tests {
 
     #[test]
     fn decimal_text_is_exact() {
-        for (text, minor) in [("75.50", 7550), ("75.5", 7550), ("0", 0), ("0.07", 7), ("10000000.00", 1_000_000_000)]
-        {
-            assert_eq!(serde_json::from_str::<Money>(text).unwrap().minor(), minor, "{text}");
+        for (text, minor) in [
+            ("75.50", 7550),
+            ("75.5", 7550),
+            ("0", 0),
+            ("0.07", 7),
+            ("10000000.00", 1_000_000_000),
+        ] {
+            assert_eq!(
+                serde_json::from_str::<Money>(text).unwrap().minor(),
+                minor,
+                "{text}"
+            );
         }
         assert_eq!(serde_json::to_string(&Money(7550)).unwrap(), "75.50");
     }

@@ -24,7 +24,9 @@ pub struct Unacceptable(String);
 /// # Errors
 /// Names the first field at fault and what would be right.
 pub fn accept(payload: &Payload) -> Result<OrderCreated, Unacceptable> {
-    let order: OrderCreated = payload.read().map_err(|error| Unacceptable(format!("payload: {error}")))?;
+    let order: OrderCreated = payload
+        .read()
+        .map_err(|error| Unacceptable(format!("payload: {error}")))?;
     check_items(&order)?;
     check_address(&order)?;
     check_total(&order)?;
@@ -36,11 +38,17 @@ fn check_items(order: &OrderCreated) -> Result<(), Unacceptable> {
         return refuse("items is empty; an order has 1 to 1000 items");
     }
     if order.items.len() > MAX_ITEMS {
-        return refuse(format!("items has {} entries; an order has 1 to 1000 items", order.items.len()));
+        return refuse(format!(
+            "items has {} entries; an order has 1 to 1000 items",
+            order.items.len()
+        ));
     }
     for (i, item) in order.items.iter().enumerate() {
         if item.quantity == 0 || item.quantity > MAX_QUANTITY {
-            return refuse(format!("items[{i}].quantity is {}; it takes 1 to 10000", item.quantity));
+            return refuse(format!(
+                "items[{i}].quantity is {}; it takes 1 to 10000",
+                item.quantity
+            ));
         }
     }
     Ok(())
@@ -48,12 +56,18 @@ fn check_items(order: &OrderCreated) -> Result<(), Unacceptable> {
 
 fn check_address(order: &OrderCreated) -> Result<(), Unacceptable> {
     let address = &order.shipping_address;
-    for (name, line) in [("street", &address.street), ("city", &address.city), ("zip", &address.zip)] {
+    for (name, line) in [
+        ("street", &address.street),
+        ("city", &address.city),
+        ("zip", &address.zip),
+    ] {
         if line.trim().is_empty() {
             return refuse(format!("shippingAddress.{name} is empty"));
         }
         if line.chars().count() > MAX_ADDRESS_LINE {
-            return refuse(format!("shippingAddress.{name} has more than {MAX_ADDRESS_LINE} characters"));
+            return refuse(format!(
+                "shippingAddress.{name} has more than {MAX_ADDRESS_LINE} characters"
+            ));
         }
         if line.chars().any(char::is_control) {
             return refuse(format!("shippingAddress.{name} holds a control character"));
@@ -64,14 +78,22 @@ fn check_address(order: &OrderCreated) -> Result<(), Unacceptable> {
 
 /// The total has to be the sum if every item has a price; without prices there is nothing to compare with.
 fn check_total(order: &OrderCreated) -> Result<(), Unacceptable> {
-    let lines: Option<Vec<u64>> =
-        order.items.iter().map(|item| item.unit_price.map(|price| price.times(item.quantity))).collect();
-    let Some(sum) = lines.map(|lines| lines.iter().sum::<u64>()) else { return Ok(()) };
+    let lines: Option<Vec<u64>> = order
+        .items
+        .iter()
+        .map(|item| item.unit_price.map(|price| price.times(item.quantity)))
+        .collect();
+    let Some(sum) = lines.map(|lines| lines.iter().sum::<u64>()) else {
+        return Ok(());
+    };
     if sum == order.total_amount.minor() {
         return Ok(());
     }
     let (whole, cents) = (sum / 100, sum % 100);
-    refuse(format!("totalAmount is {}, but the items add up to {whole}.{cents:02}", order.total_amount))
+    refuse(format!(
+        "totalAmount is {}, but the items add up to {whole}.{cents:02}",
+        order.total_amount
+    ))
 }
 
 fn refuse(why: impl Into<String>) -> Result<(), Unacceptable> {
@@ -102,7 +124,9 @@ mod tests {
 
     #[test]
     fn every_refusal_names_the_field_and_what_would_be_right() {
-        let many = (0..1001).map(|i| format!(r#"{{"productId":"P{i}","quantity":1}}"#)).collect::<Vec<_>>();
+        let many = (0..1001)
+            .map(|i| format!(r#"{{"productId":"P{i}","quantity":1}}"#))
+            .collect::<Vec<_>>();
         let items = r#"[{"productId":"PROD-A1","quantity":2},{"productId":"PROD-B2","quantity":1}]"#;
         let cases = [
             (r#""customerId":"CUST-12345","#, "", "missing field `customerId`"),
@@ -114,16 +138,32 @@ mod tests {
             (r#""ORD-987654""#, r#""ORD\u0000""#, "holds '\\0'"),
             (items, "[]", "1 to 1000 items"),
             (items, &format!("[{}]", many.join(",")), "items has 1001 entries"),
-            (r#""quantity":2"#, r#""quantity":0"#, "items[0].quantity is 0; it takes 1 to 10000"),
+            (
+                r#""quantity":2"#,
+                r#""quantity":0"#,
+                "items[0].quantity is 0; it takes 1 to 10000",
+            ),
             (r#""quantity":2"#, r#""quantity":10001"#, "it takes 1 to 10000"),
-            (r#""quantity":2"#, r#""quantity":-1"#, "invalid value: integer `-1`"),
+            (
+                r#""quantity":2"#,
+                r#""quantity":-1"#,
+                "invalid value: integer `-1`",
+            ),
             (r#""quantity":2"#, r#""quantity":"2""#, "invalid type: string"),
-            (r#""quantity":2"#, r#""quantity":2.5"#, "invalid type: floating point"),
+            (
+                r#""quantity":2"#,
+                r#""quantity":2.5"#,
+                "invalid type: floating point",
+            ),
             ("75.50", "75.505", "more than two decimals"),
             ("75.50", "10000000.01", "the largest amount"),
             ("75.50", "\"75.50\"", "plain decimal number"),
             (r#""zip":"12345""#, r#""zip":"""#, "shippingAddress.zip is empty"),
-            (r#""zip":"12345""#, r#""zip":"1","planet":"Mars""#, "unknown field `planet`"),
+            (
+                r#""zip":"12345""#,
+                r#""zip":"1","planet":"Mars""#,
+                "unknown field `planet`",
+            ),
             (r#""zip":"12345""#, "\"zip\":\"1\\n2\"", "control character"),
         ];
         for (from, to, expected) in cases {

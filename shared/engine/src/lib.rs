@@ -1,1 +1,47 @@
-//! .
+//! Runs sagas on NATS JetStream and nothing else.
+//!
+//! Reading order: [`Journal`] (the guarded append), the ladder (`ladder.rs`: one trigger of one step, from delivery
+//! to acknowledgement), the consumer loop that climbs it (`consumer.rs`), the saga's owner (`owner.rs`), and
+//! [`Worker`], which puts them together. [`Topology`] is everything that lives on the server.
+
+pub mod subject;
+
+mod journal;
+mod nats;
+mod topology;
+
+mod delivery;
+mod letters;
+mod schedule;
+mod seen;
+mod setback;
+
+mod consumer;
+mod handler;
+mod ladder;
+mod owner;
+mod step;
+
+mod clock;
+mod config;
+mod health;
+mod launch;
+mod metrics;
+mod telemetry;
+mod worker;
+
+pub use config::{EngineArgs, LogFormat, duration};
+pub use handler::{Handler, Heard};
+pub use journal::{AppendError, Freshness, Journal, Moment, ReadError, Recorded};
+pub use launch::{launch, on_signal};
+pub use letters::{Letter, Letters, Reason};
+pub use metrics::{ByConsumer, ByEvent, ByReason, Metrics};
+pub use nats::{ConnectError, Nats, OLDEST_SERVER};
+pub use owner::{Accept, MAX_INBOUND, REPLY};
+pub use step::{Compensate, Effect, Outcome, Perform, Settled, done, refuse};
+pub use telemetry::start as start_telemetry;
+pub use topology::{
+    ACK_WAIT, DEADLINE, Difference, MAX_EVENT, SEEN_FOR, Topology, TopologyError, handler_consumers,
+    owner_consumers, step_consumers,
+};
+pub use worker::{BuildError, Worker};

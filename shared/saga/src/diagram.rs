@@ -32,6 +32,9 @@ pub fn mermaid(plan: &Plan) -> String {
             line(format!("compensating -.->|{undone}| s{ix}"));
         }
     }
-    line(format!("compensating -->|{}| cancelled([cancelled])", plan.cancelled));
+    line(format!(
+        "compensating -->|{}| cancelled([cancelled])",
+        plan.cancelled
+    ));
     out
 }

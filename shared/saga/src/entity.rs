@@ -29,6 +29,9 @@ pub struct EntityError {
 impl EntityError {
     /// `event` cannot follow, because of `why`.
     pub fn new<S>(event: &Event<S>, why: impl std::fmt::Display) -> Self {
-        Self { event: event.event_type.clone(), why: why.to_string() }
+        Self {
+            event: event.event_type.clone(),
+            why: why.to_string(),
+        }
     }
 }

@@ -98,7 +98,10 @@ impl EventId {
     /// records the same fact about the same entity gives it the same id.
     pub fn derived(kind: &str, id: &str, what: &str) -> Self {
         // Tokens hold no slash, so no two different triples meet.
-        Self(Uuid::new_v5(&Self::NAMESPACE, format!("{kind}/{id}/{what}").as_bytes()))
+        Self(Uuid::new_v5(
+            &Self::NAMESPACE,
+            format!("{kind}/{id}/{what}").as_bytes(),
+        ))
     }
 
     /// The id as a UUID.

@@ -57,10 +57,12 @@ pub fn evolve<S>(
     guard: u64,
 ) -> Result<State, EvolveError> {
     let fold = Fold { plan, event };
-    let kind = plan.kind(&event.event_type).ok_or_else(|| EvolveError::UnknownEvent {
-        saga: plan.saga.clone(),
-        event: event.event_type.clone(),
-    })?;
+    let kind = plan
+        .kind(&event.event_type)
+        .ok_or_else(|| EvolveError::UnknownEvent {
+            saga: plan.saga.clone(),
+            event: event.event_type.clone(),
+        })?;
     let Some(before) = before else {
         return if kind == Kind::Started {
             Ok(fold.start(id))
@@ -108,7 +110,11 @@ impl<S> Fold<'_, S> {
                 payload: self.event.payload.clone(),
             },
             turned: None,
-            steps: self.plan.steps().map(|(_, s)| (s.name.clone(), StepState::default())).collect(),
+            steps: self
+                .plan
+                .steps()
+                .map(|(_, s)| (s.name.clone(), StepState::default()))
+                .collect(),
         };
         self.open_what_is_ready(&mut state);
         state
@@ -119,7 +125,10 @@ impl<S> Fold<'_, S> {
         let entry = self.expect(state, step, StepStatus::Open)?;
         entry.status = StepStatus::Done;
         entry.stuck = None;
-        entry.done = Some(Outcome { payload, ..self.outcome() });
+        entry.done = Some(Outcome {
+            payload,
+            ..self.outcome()
+        });
         if state.status == Status::Running {
             if state.steps.values().all(|s| s.status == StepStatus::Done) {
                 state.status = Status::Completed;
@@ -186,8 +195,11 @@ impl<S> Fold<'_, S> {
         if !entry.status.is_active() {
             return Err(self.illegal(format_args!("step {} is {}", stuck.step, entry.status)));
         }
-        entry.stuck =
-            Some(Stuck { direction: stuck.direction, since: self.event.timestamp, reason: stuck.reason });
+        entry.stuck = Some(Stuck {
+            direction: stuck.direction,
+            since: self.event.timestamp,
+            reason: stuck.reason,
+        });
         Ok(())
     }
 
@@ -196,7 +208,11 @@ impl<S> Fold<'_, S> {
         state.turned = Some(Turn {
             event_id: self.event.event_id,
             event_type: self.event.event_type.clone(),
-            reason: self.event.reason.clone().unwrap_or_else(|| self.event.event_type.to_string()),
+            reason: self
+                .event
+                .reason
+                .clone()
+                .unwrap_or_else(|| self.event.event_type.to_string()),
         });
     }
 
@@ -243,16 +259,24 @@ impl<S> Fold<'_, S> {
     }
 
     fn illegal(&self, why: impl std::fmt::Display) -> EvolveError {
-        EvolveError::Illegal { event: self.event.event_type.clone(), why: why.to_string() }
+        EvolveError::Illegal {
+            event: self.event.event_type.clone(),
+            why: why.to_string(),
+        }
     }
 }
 
 /// A step that depends on `step` and happened or may have.
 pub(crate) fn active_dependent(plan: &Plan, state: &State, step: StepIx) -> Option<StepIx> {
-    plan.step(step).dependents.iter().copied().find(|other| state.status_of(plan, *other).is_active())
+    plan.step(step)
+        .dependents
+        .iter()
+        .copied()
+        .find(|other| state.status_of(plan, *other).is_active())
 }
 
 /// True once the step without an undo may have been tried.
 pub(crate) fn pivot_is_open(plan: &Plan, state: &State) -> bool {
-    plan.pivot().is_some_and(|pivot| state.status_of(plan, pivot) == StepStatus::Open)
+    plan.pivot()
+        .is_some_and(|pivot| state.status_of(plan, pivot) == StepStatus::Open)
 }

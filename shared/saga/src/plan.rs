@@ -204,8 +204,12 @@ impl Plan {
         if spec.steps.is_empty() {
             return Err(PlanError::Empty(spec.saga.clone()));
         }
-        let token =
-            |text: &str| Token::new(text).map_err(|error| PlanError::Name { saga: spec.saga.clone(), error });
+        let token = |text: &str| {
+            Token::new(text).map_err(|error| PlanError::Name {
+                saga: spec.saga.clone(),
+                error,
+            })
+        };
         let mut plan = Self {
             saga: token(&spec.saga)?,
             version: spec.version,
@@ -220,7 +224,10 @@ impl Plan {
         for step in &spec.steps {
             let name = token(&step.name)?;
             if plan.steps.iter().any(|s| s.name == name) {
-                return Err(PlanError::SameName { saga: spec.saga.clone(), step: step.name.clone() });
+                return Err(PlanError::SameName {
+                    saga: spec.saga.clone(),
+                    step: step.name.clone(),
+                });
             }
             plan.steps.push(StepPlan {
                 name,
@@ -263,7 +270,10 @@ impl Plan {
 
     /// The place of the step called `name`.
     pub fn find(&self, name: &str) -> Option<StepIx> {
-        self.steps.iter().position(|s| s.name.as_str() == name).map(StepIx)
+        self.steps
+            .iter()
+            .position(|s| s.name.as_str() == name)
+            .map(StepIx)
     }
 
     /// The step that cannot be undone, if there is one.
@@ -280,8 +290,16 @@ impl Plan {
             Dependency::Start => self.start.clone(),
             Dependency::Step(other) => self.step(*other).done.clone(),
         }));
-        heard.extend(self.steps().filter(|(ix, _)| *ix != step).map(|(_, other)| other.refused.clone()));
-        heard.extend(me.dependents.iter().filter_map(|ix| self.step(*ix).undone.clone()));
+        heard.extend(
+            self.steps()
+                .filter(|(ix, _)| *ix != step)
+                .map(|(_, other)| other.refused.clone()),
+        );
+        heard.extend(
+            me.dependents
+                .iter()
+                .filter_map(|ix| self.step(*ix).undone.clone()),
+        );
         heard.sort_unstable();
         heard.dedup();
         heard
@@ -290,8 +308,11 @@ impl Plan {
     /// The event types that can make the saga's owner act: the start (it arms the deadline), every turn, and
     /// every refusal and undo. Sorted.
     pub fn owner_triggers(&self) -> Vec<Token> {
-        let mut heard =
-            vec![self.start.clone(), self.timed_out.clone(), self.cancellation_requested.clone()];
+        let mut heard = vec![
+            self.start.clone(),
+            self.timed_out.clone(),
+            self.cancellation_requested.clone(),
+        ];
         heard.extend(self.steps.iter().map(|s| s.refused.clone()));
         heard.extend(self.steps.iter().filter_map(|s| s.undone.clone()));
         heard.sort_unstable();
@@ -308,8 +329,10 @@ impl Plan {
     }
 
     fn name_the_events(&mut self, spec: &PlanSpec) -> Result<(), PlanError> {
-        let stuck = Token::new(STEP_STUCK)
-            .map_err(|error| PlanError::Name { saga: spec.saga.clone(), error })?;
+        let stuck = Token::new(STEP_STUCK).map_err(|error| PlanError::Name {
+            saga: spec.saga.clone(),
+            error,
+        })?;
         let mut all = vec![
             (self.start.clone(), Kind::Started),
             (self.timed_out.clone(), Kind::TimedOut),
@@ -324,7 +347,10 @@ impl Plan {
         }
         for (name, kind) in all {
             if self.kinds.insert(name.clone(), kind).is_some() {
-                return Err(PlanError::SameEvent { saga: spec.saga.clone(), event: name.to_string() });
+                return Err(PlanError::SameEvent {
+                    saga: spec.saga.clone(),
+                    event: name.to_string(),
+                });
             }
         }
         Ok(())
@@ -333,7 +359,10 @@ impl Plan {
     fn connect(&mut self, spec: &PlanSpec) -> Result<(), PlanError> {
         for (i, step) in spec.steps.iter().enumerate() {
             if step.after.is_empty() {
-                return Err(PlanError::Rootless { saga: spec.saga.clone(), step: step.name.clone() });
+                return Err(PlanError::Rootless {
+                    saga: spec.saga.clone(),
+                    step: step.name.clone(),
+                });
             }
             for event in &step.after {
                 let dependency = match self.kinds.get(event.as_str()) {
@@ -390,7 +419,10 @@ impl Plan {
         if on_cycle.is_empty() {
             return Ok(());
         }
-        Err(PlanError::Cycle { saga: spec.saga.clone(), steps: on_cycle.join(", ") })
+        Err(PlanError::Cycle {
+            saga: spec.saga.clone(),
+            steps: on_cycle.join(", "),
+        })
     }
 
     fn refuse_early_pivots(&self, spec: &PlanSpec) -> Result<(), PlanError> {

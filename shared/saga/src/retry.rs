@@ -33,14 +33,22 @@ impl Retry {
         let doublings = attempt.saturating_sub(1).min(31);
         let delay = self.first.saturating_mul(1 << doublings).min(self.max);
         let shortened = delay - delay.mul_f64(f64::from(dice) / f64::from(u32::MAX) / 4.0);
-        if attempt >= self.limit { Next::Exhausted(shortened) } else { Next::Again(shortened) }
+        if attempt >= self.limit {
+            Next::Exhausted(shortened)
+        } else {
+            Next::Again(shortened)
+        }
     }
 }
 
 impl Default for Retry {
     /// 100 ms doubling to 60 s, 12 attempts: about three minutes.
     fn default() -> Self {
-        Self { first: Duration::from_millis(100), max: Duration::from_mins(1), limit: 12 }
+        Self {
+            first: Duration::from_millis(100),
+            max: Duration::from_mins(1),
+            limit: 12,
+        }
     }
 }
 
@@ -50,7 +58,11 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_the_longest_and_end_at_the_limit() {
-        let retry = Retry { first: Duration::from_millis(100), max: Duration::from_secs(1), limit: 6 };
+        let retry = Retry {
+            first: Duration::from_millis(100),
+            max: Duration::from_secs(1),
+            limit: 6,
+        };
         let delays: Vec<_> = (1..=7).map(|attempt| retry.after(attempt, 0)).collect();
         let ms = Duration::from_millis;
         assert_eq!(
@@ -74,7 +86,10 @@ mod tests {
             for dice in [0, 1, u32::MAX / 2, u32::MAX] {
                 let (Next::Again(delay) | Next::Exhausted(delay)) = retry.after(attempt, dice);
                 let (Next::Again(full) | Next::Exhausted(full)) = retry.after(attempt, 0);
-                assert!(delay <= full && delay >= full.mul_f64(0.749), "{attempt} {dice} {delay:?}");
+                assert!(
+                    delay <= full && delay >= full.mul_f64(0.749),
+                    "{attempt} {dice} {delay:?}"
+                );
             }
         }
     }

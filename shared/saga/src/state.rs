@@ -174,7 +174,9 @@ impl State {
 
     /// The steps that made no progress within their limits.
     pub fn stuck(&self) -> impl Iterator<Item = (&Token, &Stuck)> {
-        self.steps.iter().filter_map(|(name, step)| step.stuck.as_ref().map(|stuck| (name, stuck)))
+        self.steps
+            .iter()
+            .filter_map(|(name, step)| step.stuck.as_ref().map(|stuck| (name, stuck)))
     }
 }
 

@@ -48,9 +48,10 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match OffsetDateTime::parse(text, &Rfc3339) {
             Ok(moment) => Ok(Self(moment.to_offset(UtcOffset::UTC))),
-            Err(why) => {
-                Err(TimestampError { text: text.chars().take(40).collect(), why: why.to_string() })
-            }
+            Err(why) => Err(TimestampError {
+                text: text.chars().take(40).collect(),
+                why: why.to_string(),
+            }),
         }
     }
 }
@@ -92,6 +93,12 @@ mod tests {
         assert_eq!(later.to_string(), "2023-10-27T10:30:01.5Z");
         assert_eq!(later.since(moment), Duration::from_millis(1500));
         assert_eq!(moment.since(later), Duration::ZERO);
-        assert!("yesterday".parse::<Timestamp>().unwrap_err().to_string().contains("RFC 3339"));
+        assert!(
+            "yesterday"
+                .parse::<Timestamp>()
+                .unwrap_err()
+                .to_string()
+                .contains("RFC 3339")
+        );
     }
 }

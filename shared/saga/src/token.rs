@@ -48,7 +48,10 @@ impl Token {
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         match text.chars().find(|&c| !allowed(c)) {
-            Some(bad) => Err(TokenError::Forbidden { text: text.to_owned(), bad }),
+            Some(bad) => Err(TokenError::Forbidden {
+                text: text.to_owned(),
+                bad,
+            }),
             None => Ok(Self(text.into())),
         }
     }
@@ -136,14 +139,19 @@ mod tests {
         assert_eq!(Token::new(""), Err(TokenError::Empty));
         assert_eq!(Token::new(&"x".repeat(65)), Err(TokenError::TooLong(65)));
         for bad in ["a.b", "*", ">", "a b", "a\r\n", "é", "a\0"] {
-            assert!(matches!(Token::new(bad), Err(TokenError::Forbidden { .. })), "{bad:?} passed");
+            assert!(
+                matches!(Token::new(bad), Err(TokenError::Forbidden { .. })),
+                "{bad:?} passed"
+            );
         }
     }
 
     #[test]
     fn deserialising_applies_the_same_rule() {
         assert!(serde_json::from_str::<Token>(r#""ORD-1""#).is_ok());
-        let error = serde_json::from_str::<Token>(r#""ORD.1""#).unwrap_err().to_string();
+        let error = serde_json::from_str::<Token>(r#""ORD.1""#)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("'.'"), "{error}");
     }
 }

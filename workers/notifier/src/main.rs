@@ -1,2 +1,5 @@
-//! .
-fn main() {}
+//! `jetsaga-notifier`: see the library.
+
+fn main() -> std::process::ExitCode {
+    jetsaga::launch("jetsaga-notifier", "Tells customers how their order ended", notifier::worker)
+}

@@ -46,7 +46,12 @@ pub(crate) struct KeyView<'a> {
 impl<'a> KeyView<'a> {
     /// A key whose request has not committed yet.
     pub(crate) fn in_flight(key: &'a Key) -> Self {
-        Self { key, outcome: "in_flight", charge: None, refund: None }
+        Self {
+            key,
+            outcome: "in_flight",
+            charge: None,
+            refund: None,
+        }
     }
 
     /// A key with its outcome.
@@ -57,7 +62,12 @@ impl<'a> KeyView<'a> {
             Fact::Refunded(refund) => ("succeeded", None, Some(refund_view(entry.seq, refund))),
             Fact::Forbidden { .. } => ("forbidden", None, None),
         };
-        Self { key: entry.fact.key(), outcome, charge, refund }
+        Self {
+            key: entry.fact.key(),
+            outcome,
+            charge,
+            refund,
+        }
     }
 }
 
@@ -69,7 +79,11 @@ pub(crate) fn answer(entry: &Entry) -> Response {
         Fact::Refunded(refund) => Json(refund_view(entry.seq, refund)).into_response(),
         Fact::Declined(_) => {
             let error = serde_json::json!({ "code": "card_declined", "message": "the card was declined" });
-            (StatusCode::PAYMENT_REQUIRED, Json(serde_json::json!({ "error": error }))).into_response()
+            (
+                StatusCode::PAYMENT_REQUIRED,
+                Json(serde_json::json!({ "error": error })),
+            )
+                .into_response()
         }
         Fact::Forbidden { key } => Refusal::KeyForbidden(key.clone()).into_response(),
     }

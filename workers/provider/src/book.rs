@@ -81,7 +81,9 @@ impl Book {
     /// `key_forbidden`, or `idempotency_key_reuse` if the outcome belongs to
     /// another request.
     pub(crate) fn outcome_for(&self, order: &Order) -> Result<Option<Arc<Entry>>, Refusal> {
-        let Some(entry) = self.by_key.get(order.key()) else { return Ok(None) };
+        let Some(entry) = self.by_key.get(order.key()) else {
+            return Ok(None);
+        };
         let fingerprint = match &entry.fact {
             Fact::Forbidden { key } => return Err(Refusal::KeyForbidden(key.clone())),
             Fact::Charged(charge) | Fact::Declined(charge) => &charge.fingerprint,
@@ -113,7 +115,11 @@ impl Book {
         let left = charged.saturating_sub(refunded);
         if refund.amount > left {
             let charge_key = refund.charge_key.clone();
-            return Err(Refusal::RefundExceedsCharge { charge_key, asked: refund.amount, left });
+            return Err(Refusal::RefundExceedsCharge {
+                charge_key,
+                asked: refund.amount,
+                left,
+            });
         }
         Ok(Fact::Refunded(refund.clone()))
     }
@@ -121,7 +127,11 @@ impl Book {
     /// The entry which `fact` becomes if it is appended next, at `at` (in
     /// milliseconds since the Unix epoch).
     pub(crate) fn next_entry(&self, at: u64, fact: Fact) -> Entry {
-        Entry { seq: self.totals.entries + 1, at, fact }
+        Entry {
+            seq: self.totals.entries + 1,
+            at,
+            fact,
+        }
     }
 
     /// Folds one entry in.
@@ -142,7 +152,8 @@ impl Book {
             Fact::Charged(charge) => self.totals.charge(&charge.currency, charge.amount),
             Fact::Declined(_) => self.totals.keys.declined += 1,
             Fact::Refunded(refund) => {
-                self.decide_refund(refund).map_err(|refusal| refusal.to_string())?;
+                self.decide_refund(refund)
+                    .map_err(|refusal| refusal.to_string())?;
                 self.apply_refund(refund);
             }
             Fact::Forbidden { .. } => self.totals.keys.forbidden += 1,

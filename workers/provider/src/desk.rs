@@ -66,7 +66,14 @@ impl Desk {
     /// Opens for business with what the ledger holds.
     pub(crate) fn new(ledger: Ledger, book: Book) -> Self {
         let (flights, attempts) = (HashMap::new(), HashMap::new());
-        Self { inner: Mutex::new(Inner { book, ledger: Some(ledger), flights, attempts }) }
+        Self {
+            inner: Mutex::new(Inner {
+                book,
+                ledger: Some(ledger),
+                flights,
+                attempts,
+            }),
+        }
     }
 
     /// Counts one more attempt under `key`; the first gives 1.
@@ -139,7 +146,10 @@ impl Desk {
     pub(crate) fn totals(&self) -> Totals {
         let inner = self.lock();
         let mut totals = inner.book.totals().clone();
-        let undecided = inner.flights.keys().filter(|key| inner.book.outcome(key).is_none());
+        let undecided = inner
+            .flights
+            .keys()
+            .filter(|key| inner.book.outcome(key).is_none());
         totals.keys.in_flight = undecided.count() as u64;
         totals
     }
@@ -147,7 +157,9 @@ impl Desk {
     /// Returns once no request is in flight.
     pub(crate) async fn all_landed(&self) {
         loop {
-            let Some(mut landed) = self.lock().flights.values().next().cloned() else { return };
+            let Some(mut landed) = self.lock().flights.values().next().cloned() else {
+                return;
+            };
             // An error of `changed` is the landing: the sender is gone.
             let _ = landed.changed().await;
         }
@@ -161,7 +173,10 @@ impl Desk {
     fn enter<'a>(&'a self, order: &'a Order) -> Result<Entered<'a>, Refusal> {
         let mut inner = self.lock();
         if let Some(entry) = inner.book.outcome_for(order)? {
-            return Ok(Entered::Done(Done { entry, replayed: true }));
+            return Ok(Entered::Done(Done {
+                entry,
+                replayed: true,
+            }));
         }
         let key = order.key();
         if let Some(landed) = inner.flights.get(key) {
@@ -169,7 +184,11 @@ impl Desk {
         }
         let (landing, landed) = watch::channel(());
         inner.flights.insert(key.clone(), landed);
-        Ok(Entered::Flying(Flight { desk: self, key, _landing: landing }))
+        Ok(Entered::Flying(Flight {
+            desk: self,
+            key,
+            _landing: landing,
+        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -181,8 +200,14 @@ impl Inner {
     /// Writes what was decided to the file, then to the book.
     fn commit(&mut self, decision: Decision) -> Result<Done, Refusal> {
         match decision {
-            Decision::Replay(entry) => Ok(Done { entry, replayed: true }),
-            Decision::Append(fact) => self.append(fact).map(|entry| Done { entry, replayed: false }),
+            Decision::Replay(entry) => Ok(Done {
+                entry,
+                replayed: true,
+            }),
+            Decision::Append(fact) => self.append(fact).map(|entry| Done {
+                entry,
+                replayed: false,
+            }),
         }
     }
 

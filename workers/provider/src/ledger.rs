@@ -44,7 +44,15 @@ impl Ledger {
             }
         }
         let (book, len) = read_back(&file, path)?;
-        Ok((Self { file, len, fsync, broken: false }, book))
+        Ok((
+            Self {
+                file,
+                len,
+                fsync,
+                broken: false,
+            },
+            book,
+        ))
     }
 
     /// Appends one line. When this returns `Ok`, `write(2)` has taken the whole
@@ -56,7 +64,9 @@ impl Ledger {
     /// every later call fails too.
     pub(crate) fn append(&mut self, entry: &Entry) -> io::Result<()> {
         if self.broken {
-            return Err(io::Error::other("an earlier write failed and could not be taken back"));
+            return Err(io::Error::other(
+                "an earlier write failed and could not be taken back",
+            ));
         }
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
@@ -82,8 +92,12 @@ fn read_back(file: &File, path: &Path) -> anyhow::Result<(Book, u64)> {
     let mut len = 0;
     for number in 1_u64.. {
         line.clear();
-        lines.read_until(b'\n', &mut line).with_context(|| format!("cannot read the ledger {shown}"))?;
-        let Some((b'\n', json)) = line.split_last() else { break };
+        lines
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("cannot read the ledger {shown}"))?;
+        let Some((b'\n', json)) = line.split_last() else {
+            break;
+        };
         let entry: Entry =
             serde_json::from_slice(json).with_context(|| format!("{shown}, line {number}: not an entry"))?;
         if let Err(wrong) = book.apply(entry) {
@@ -93,7 +107,8 @@ fn read_back(file: &File, path: &Path) -> anyhow::Result<(Book, u64)> {
     }
     if !line.is_empty() {
         tracing::warn!(ledger = %shown, bytes = line.len(), "the last line was torn: cut off");
-        file.set_len(len).with_context(|| format!("cannot cut the torn last line off {shown}"))?;
+        file.set_len(len)
+            .with_context(|| format!("cannot cut the torn last line off {shown}"))?;
     }
     Ok((book, len))
 }

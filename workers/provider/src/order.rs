@@ -107,7 +107,11 @@ impl Order {
     pub(crate) fn charge(key: Key, body: &[u8]) -> Result<Self, Refusal> {
         let body: ChargeBody = parse(body)?;
         if body.currency.len() != 3 || !body.currency.bytes().all(|byte| byte.is_ascii_lowercase()) {
-            return Err(invalid("currency", &body.currency, "three lower-case letters, such as usd"));
+            return Err(invalid(
+                "currency",
+                &body.currency,
+                "three lower-case letters, such as usd",
+            ));
         }
         text("source", &body.source)?;
         if let Some(customer) = &body.customer {
@@ -193,7 +197,10 @@ mod tests {
     use super::*;
 
     fn fingerprint_of(body: &str) -> String {
-        Order::charge(Key::parse("k").unwrap(), body.as_bytes()).unwrap().fingerprint().to_owned()
+        Order::charge(Key::parse("k").unwrap(), body.as_bytes())
+            .unwrap()
+            .fingerprint()
+            .to_owned()
     }
 
     #[test]
@@ -202,6 +209,9 @@ mod tests {
         let other = r#"{ "reference": "r", "source": "tok_ok", "currency": "usd", "amount": 5 }"#;
         assert_eq!(plain, fingerprint_of(other));
         assert_eq!(plain.len(), 32);
-        assert_ne!(plain, fingerprint_of(r#"{"amount":6,"currency":"usd","reference":"r"}"#));
+        assert_ne!(
+            plain,
+            fingerprint_of(r#"{"amount":6,"currency":"usd","reference":"r"}"#)
+        );
     }
 }

@@ -1,0 +1,56 @@
+# `make` lists what there is. ARGS is passed on: make demo ARGS="--help"
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test check model bench clean
+
+# Runs the command that follows with a nats-server that is new enough; stops if there is none.
+with_server = server=$$(tools/nats-server) && NATS_SERVER=$$server
+jetsaga = cargo run --release -q --locked -p jetsaga-cli --bin jetsaga --
+
+# $(call stage,NAME,COMMAND): runs the command and says how long it took.
+stage = @echo "== $(1)"; SECONDS=0; { $(2); } && echo "== $(1): $$SECONDS s"
+patience = @test -d $${CARGO_TARGET_DIR:-target}/release || echo "The first build takes a few minutes."
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## Run a checkout saga on a nats-server of its own (ARGS="...")
+	$(patience)
+	@$(with_server) $(jetsaga) demo $(ARGS)
+
+# The tests come last, so that the last line is the runner's summary.
+test: ## Check everything: format, lints, documentation, doctests, tests
+	$(call stage,format,cargo fmt --all --check)
+	$(call stage,lints,cargo clippy --workspace --all-targets --locked -- -D warnings)
+	$(call stage,documentation,RUSTDOCFLAGS="-D warnings" cargo doc --workspace --lib --no-deps --locked)
+	$(call stage,doctests,$(with_server) cargo test --doc --workspace --locked)
+	$(call stage,binary that the tests launch,cargo build -p jetsaga-cli --bin jetsaga --locked)
+	@echo "== tests"; if cargo nextest --version >/dev/null 2>&1; \
+	then $(with_server) cargo nextest run --workspace --locked; \
+	else $(with_server) $(plain_tests); fi
+
+# Without cargo-nextest: every test binary in turn, then one line that adds up their results.
+plain_tests = bash -o pipefail -c 'cargo test --workspace --locked --tests --no-fail-fast | awk "$$SUM_UP"'
+define SUM_UP
+{ print; fflush() }
+/^test result:/ { passed += $$4; failed += $$6; skipped += $$8 }
+END { printf "Summary: %d tests run: %d passed, %d failed, %d skipped\n",
+      passed + failed, passed, failed, skipped }
+endef
+export SUM_UP
+
+check: ## Check format and lints only
+	$(call stage,format,cargo fmt --all --check)
+	$(call stage,lints,cargo clippy --workspace --all-targets --locked -- -D warnings)
+
+model: ## Explore every state of the protocol's model
+	$(patience)
+	@cargo run --release -q --locked -p jetsaga-tests --bin model -- all
+
+bench: ## Measure throughput on a nats-server of its own (ARGS="...")
+	$(patience)
+	@$(with_server) $(jetsaga) bench $(ARGS)
+
+clean: ## Remove what was built and the nats-server in .tools
+	cargo clean
+	rm -rf .tools

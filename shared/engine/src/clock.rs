@@ -1,0 +1,16 @@
+//! The two things that a pure function cannot have: the time and chance.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
+use saga::Timestamp;
+
+/// What time it is, by this machine.
+pub(crate) fn now() -> Timestamp {
+    time::OffsetDateTime::now_utc().into()
+}
+
+/// A random number, good enough to spread retries.
+pub(crate) fn dice() -> u32 {
+    // RandomState is seeded anew for every value; only the upper half is kept.
+    (RandomState::new().build_hasher().finish() >> 32) as u32
+}

@@ -1,0 +1,111 @@
+use std::{future::Future, pin::Pin};
+
+use bytes::Bytes;
+use saga::{Event, Retry, Timestamp, Token};
+use serde_json::value::RawValue;
+
+use crate::{
+    Nats,
+    consumer::Trigger,
+    delivery::Delivery,
+    letters::Reason,
+    metrics::ByConsumer,
+    seen::{look, mark},
+    setback::Setback,
+    subject::EntitySubject,
+};
+
+/// A worker that is no step of a saga: it hears events and does something idempotent about each.
+///
+/// Each event is handled at least once, and once its mark is written never again; duplicates are recognised by
+/// event id for [`crate::SEEN_FOR`]. An `Err` means *try again later*; after the last attempt the event becomes a
+/// dead letter, which can be redriven.
+pub trait Handler: Send + Sync + 'static {
+    /// Handles one event. It may see an event again whose mark was not written: a crash lies between the two.
+    fn handle(&self, heard: &Heard) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+/// An event as a plain handler hears it.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// The kind of its entity.
+    pub kind: Token,
+    /// The id of its entity.
+    pub id: Token,
+    /// The event.
+    pub event: Event<()>,
+    /// The entity's state after it, as JSON text.
+    pub state: Box<RawValue>,
+    /// Its sequence in the journal.
+    pub sequence: u64,
+    /// When the server stored it.
+    pub stored_at: Timestamp,
+}
+
+type Handling<'a> = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send + 'a>>;
+
+pub(crate) trait AnyHandler: Send + Sync + 'static {
+    fn call<'a>(&'a self, heard: &'a Heard) -> Handling<'a>;
+}
+
+impl<H: Handler> AnyHandler for H {
+    fn call<'a>(&'a self, heard: &'a Heard) -> Handling<'a> {
+        Box::pin(self.handle(heard))
+    }
+}
+
+/// A plain handler as its workers run it.
+pub(crate) struct HandlerWorker {
+    pub(crate) nats: Nats,
+    pub(crate) name: String,
+    pub(crate) kind: Token,
+    pub(crate) retry: Retry,
+    pub(crate) handler: Box<dyn AnyHandler>,
+}
+
+impl Trigger for HandlerWorker {
+    async fn handle(&self, delivery: &Delivery) -> Result<(), Setback> {
+        let poison = |why: String| Setback::Poison(Reason::Undecodable, why);
+        let (entity, _) = EntitySubject::parse(&delivery.subject)
+            .ok_or_else(|| poison(format!("{} is no subject of an event", delivery.subject)))?;
+        let mut event: Event<Box<RawValue>> = serde_json::from_slice(&delivery.body)
+            .map_err(|error| poison(format!("it is no event: {error}")))?;
+        let state = event
+            .state
+            .take()
+            .ok_or_else(|| poison("it carries no state".to_owned()))?;
+        let heard = Heard {
+            kind: entity.kind().clone(),
+            id: entity.id().clone(),
+            event: event.with_state(None),
+            state,
+            sequence: delivery.sequence,
+            stored_at: delivery.stored_at,
+        };
+        let id = heard.event.event_id;
+        if look(&self.nats, &self.name, id).await?.is_some() {
+            self.nats
+                .metrics
+                .duplicates
+                .get_or_create(&ByConsumer::of(&self.name))
+                .inc();
+            return Ok(());
+        }
+        self.handler.call(&heard).await.map_err(Setback::Effect)?;
+        mark(&self.nats, &self.name, id, Bytes::new()).await?;
+        Ok(())
+    }
+
+    fn retry(&self) -> Retry {
+        self.retry
+    }
+
+    fn address(&self, delivery: &Delivery) -> Option<(Token, String, Token)> {
+        let (entity, _) = EntitySubject::parse(&delivery.subject)?;
+        Some((self.kind.clone(), self.name.clone(), entity.id().clone()))
+    }
+
+    fn buries(&self) -> bool {
+        true
+    }
+}

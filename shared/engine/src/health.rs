@@ -1,0 +1,47 @@
+use std::sync::Arc;
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::Nats;
+
+/// What the probes ask.
+struct Probes {
+    nats: Nats,
+    stop: watch::Receiver<bool>,
+}
+
+/// Serves `/livez` (the process runs), `/readyz` (it is connected and takes work; 503 while it drains) and
+/// `/metrics` (Prometheus text) until `stop`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    nats: Nats,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let probes = Arc::new(Probes {
+        nats,
+        stop: stop.clone(),
+    });
+    let app = Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route(
+            "/metrics",
+            get(|State(probes): State<Arc<Probes>>| async move { probes.nats.metrics.text() }),
+        )
+        .with_state(probes);
+    let stopped = async move {
+        let _ = stop.wait_for(|stop| *stop).await; // a dropped sender stops as well
+    };
+    axum::serve(listener, app).with_graceful_shutdown(stopped).await
+}
+
+async fn ready(State(probes): State<Arc<Probes>>) -> (StatusCode, &'static str) {
+    if *probes.stop.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+    }
+    match probes.nats.client.connection_state() {
+        async_nats::connection::State::Connected => (StatusCode::OK, "ready\n"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "not connected to nats\n"),
+    }
+}

@@ -1,0 +1,103 @@
+use std::{future::Future, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Args, FromArgMatches as _};
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{EngineArgs, Nats, Worker, telemetry};
+
+/// The whole `main` of a worker: reads flags and environment, starts logs, connects, runs, and drains on SIGTERM
+/// or ctrl-c. Exit code 0 after a drain, 1 after an error, 2 for a wrong flag or variable.
+///
+/// `A` are the worker's own flags; `build` turns them into the worker.
+pub fn launch<A, F, B>(name: &'static str, about: &'static str, build: B) -> ExitCode
+where
+    A: Args,
+    B: FnOnce(A, Nats) -> F,
+    F: Future<Output = anyhow::Result<Worker>>,
+{
+    let command = A::augment_args(EngineArgs::augment_args(clap::Command::new(name).about(about)));
+    let matches = command.get_matches();
+    let parsed = EngineArgs::from_arg_matches(&matches).and_then(|e| Ok((e, A::from_arg_matches(&matches)?)));
+    let (engine, own) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => error.exit(),
+    };
+    telemetry::start(&engine);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "no runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(work(name, &engine, |nats| build(own, nats))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(worker = name, "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn work<F: Future<Output = anyhow::Result<Worker>>>(
+    name: &'static str,
+    args: &EngineArgs,
+    build: impl FnOnce(Nats) -> F,
+) -> anyhow::Result<()> {
+    let stop = on_signal()?;
+    let probes = match args.http_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let nats = Nats::connect(&args.nats_url, name).await?;
+    let worker = build(nats.clone()).await?;
+    provision(&worker, &nats, args).await?;
+    worker.run(&nats, args, probes, stop).await
+}
+
+async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "JETSAGA_HTTP_LISTEN {address} cannot be listened on; name a free port, or leave it out to serve no probes"
+        )
+    })
+}
+
+/// Makes sure that what the worker needs is on the server, or says what is missing.
+async fn provision(worker: &Worker, nats: &Nats, args: &EngineArgs) -> anyhow::Result<()> {
+    let topology = worker.topology(args.replicas);
+    let differences = if args.provision {
+        topology.ensure(nats).await?.1
+    } else {
+        let differences = topology.diff(nats).await?;
+        if let Some(missing) = differences.iter().find(|d| d.setting.is_none()) {
+            anyhow::bail!("{missing}; run `jetsaga topology ensure`, or start with --provision");
+        }
+        differences
+    };
+    for difference in differences {
+        tracing::warn!(%difference, "the server differs");
+    }
+    Ok(())
+}
+
+/// Becomes true at SIGTERM or ctrl-c.
+///
+/// # Errors
+/// When the signals cannot be caught.
+pub fn on_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        tracing::info!("told to stop; draining");
+        stop.send_replace(true);
+        stop.closed().await;
+    });
+    Ok(stopped)
+}

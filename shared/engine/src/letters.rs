@@ -1,0 +1,257 @@
+//! Dead letters: what could not be handled, with the reason, until somebody redrives or drops it.
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue, header, jetstream};
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use saga::{Timestamp, Token};
+use serde::Serialize;
+
+use crate::{
+    AppendError, Nats,
+    delivery::{ATTEMPT, Delivery, SEQUENCE, STREAM, SUBJECT},
+    journal::publish,
+    subject::{self, EVENTS, EntitySubject, INBOX, LETTERS},
+};
+
+const REASON: HeaderName = HeaderName::from_static("Jetsaga-Reason");
+const DETAIL: HeaderName = HeaderName::from_static("Jetsaga-Detail");
+const CONSUMER: HeaderName = HeaderName::from_static("Jetsaga-Consumer");
+
+/// Why a message was buried, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// It is no event.
+    Undecodable,
+    /// It breaks a rule of the domain.
+    Invalid,
+    /// Its id belongs to something else already.
+    Conflict,
+    /// It is about nothing that exists.
+    Unknown,
+    /// A newer worker was awaited for a day.
+    Newer,
+    /// A plain handler failed to the end of its attempts.
+    Exhausted,
+}
+
+/// A buried message.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Letter {
+    /// Its sequence among the dead letters: its name for `redrive` and `drop`.
+    pub sequence: u64,
+    /// Why, in a word.
+    pub reason: String,
+    /// Why, in a sentence.
+    pub detail: String,
+    /// Who buried it.
+    pub consumer: String,
+    /// When.
+    pub buried_at: Timestamp,
+    /// The stream it came from.
+    pub stream: String,
+    /// Its sequence there.
+    pub stream_sequence: u64,
+    /// The subject it was published to.
+    pub subject: String,
+    /// What was published, as text; bytes that are none are replaced.
+    pub body: String,
+    /// What was published.
+    #[serde(skip)]
+    pub bytes: Bytes,
+}
+
+/// The dead letters of one system.
+#[derive(Clone, Debug)]
+pub struct Letters {
+    nats: Nats,
+    stream: jetstream::stream::Stream<()>,
+}
+
+impl Letters {
+    /// The dead letters behind this connection.
+    ///
+    /// # Errors
+    /// When the stream cannot be named.
+    pub async fn open(nats: &Nats) -> anyhow::Result<Self> {
+        Ok(Self {
+            nats: nats.clone(),
+            stream: nats.jetstream.get_stream_no_info(LETTERS).await?,
+        })
+    }
+
+    /// Keeps `delivery` as a letter, once however often it is buried.
+    pub(crate) async fn bury(
+        &self,
+        consumer: &str,
+        delivery: &Delivery,
+        reason: Reason,
+        detail: &str,
+    ) -> Result<(), AppendError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+            HeaderValue::from(0_u64),
+        );
+        headers.insert(REASON, reason.word());
+        headers.insert(DETAIL, one_line(detail));
+        headers.insert(CONSUMER, one_line(consumer));
+        headers.insert(STREAM, one_line(&delivery.stream));
+        headers.insert(SUBJECT, one_line(&delivery.subject));
+        headers.insert(SEQUENCE, HeaderValue::from(delivery.sequence));
+        let subject = subject::letter(consumer, &delivery.stream, delivery.sequence);
+        match publish(&self.nats, subject, headers, delivery.body.clone()).await {
+            Ok(_) | Err(AppendError::Stale { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Every letter, oldest first.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn list(&self) -> anyhow::Result<Vec<Letter>> {
+        let count = self.stream.get_info().await?.state.messages;
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let everything = jetstream::consumer::pull::OrderedConfig::default();
+        let consumer = self.stream.create_consumer(everything).await?;
+        let mut letters = Vec::new();
+        let mut messages = consumer.messages().await?;
+        while let Some(message) = messages.try_next().await? {
+            let info = message.info().map_err(|error| anyhow::anyhow!("{error}"))?;
+            let (sequence, at, pending) = (info.stream_sequence, info.published, info.pending);
+            let headers = message.headers.clone().unwrap_or_default();
+            letters.push(Letter::read(
+                sequence,
+                at.into(),
+                &headers,
+                message.payload.clone(),
+            ));
+            if pending == 0 {
+                break;
+            }
+        }
+        Ok(letters)
+    }
+
+    /// One letter; `None` if there is none with this sequence.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn get(&self, sequence: u64) -> anyhow::Result<Option<Letter>> {
+        match self.stream.get_raw_message(sequence).await {
+            Ok(m) => Ok(Some(Letter::read(
+                m.sequence,
+                m.time.into(),
+                &m.headers,
+                m.payload,
+            ))),
+            Err(error) if error.kind() == jetstream::stream::LastRawMessageErrorKind::NoMessageFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives a letter back to whoever buried it: through the inbox if it came from there, else through its
+    /// consumer's retries; never by an event subject. Then removes it. Redriving what was handled meanwhile
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// When the letter names no way back, or the server does not answer; the letter is then still there.
+    pub async fn redrive(&self, letter: &Letter) -> anyhow::Result<()> {
+        let mut headers = HeaderMap::new();
+        let subject = if letter.stream == INBOX {
+            letter.subject.clone()
+        } else {
+            headers.insert(SEQUENCE, HeaderValue::from(letter.stream_sequence));
+            headers.insert(STREAM, one_line(&letter.stream));
+            headers.insert(SUBJECT, one_line(&letter.subject));
+            headers.insert(ATTEMPT, HeaderValue::from(0_u64));
+            letter.way_back()?
+        };
+        publish(&self.nats, subject, headers, letter.bytes.clone()).await?;
+        self.drop(letter.sequence).await
+    }
+
+    /// Removes a letter for good.
+    ///
+    /// # Errors
+    /// When there is none with this sequence, or the server does not answer.
+    pub async fn drop(&self, sequence: u64) -> anyhow::Result<()> {
+        self.stream.delete_message(sequence).await?;
+        Ok(())
+    }
+}
+
+impl Letter {
+    fn read(sequence: u64, at: Timestamp, headers: &HeaderMap, bytes: Bytes) -> Self {
+        let text = |name| {
+            headers
+                .get(name)
+                .map(HeaderValue::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Self {
+            sequence,
+            reason: text(REASON),
+            detail: text(DETAIL),
+            consumer: text(CONSUMER),
+            buried_at: at,
+            stream: text(STREAM),
+            stream_sequence: text(SEQUENCE).parse().unwrap_or(0),
+            subject: text(SUBJECT),
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+            bytes,
+        }
+    }
+
+    /// The retry subject of the consumer that buried an event.
+    fn way_back(&self) -> anyhow::Result<String> {
+        let event = EntitySubject::parse(&self.subject).filter(|_| self.stream == EVENTS);
+        let Some((entity, _)) = event else {
+            anyhow::bail!(
+                "letter {} came from {} on {}, which has no way back; drop it, or publish it anew",
+                self.sequence,
+                self.subject,
+                self.stream
+            );
+        };
+        let prefix = format!("{}-", entity.kind());
+        let worker = self.consumer.strip_prefix(&prefix).unwrap_or(&self.consumer);
+        let worker = Token::new(worker)?;
+        Ok(subject::retry_due(
+            entity.kind(),
+            worker.as_str(),
+            entity.id(),
+            self.stream_sequence,
+        ))
+    }
+}
+
+impl Reason {
+    /// The word that stands in the letter and in the metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Undecodable => "undecodable",
+            Self::Invalid => "invalid",
+            Self::Conflict => "conflict",
+            Self::Unknown => "unknown",
+            Self::Newer => "newer-version",
+            Self::Exhausted => "exhausted",
+        }
+    }
+}
+
+/// `text` fit for a header: at most 500 characters, no line breaks or other control characters.
+fn one_line(text: &str) -> HeaderValue {
+    let clean: String = text
+        .chars()
+        .take(500)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    clean.parse().unwrap_or_else(|_| HeaderValue::from(0_u64))
+}

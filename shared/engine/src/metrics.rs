@@ -1,0 +1,152 @@
+//! What is counted. Logic holds no metrics: the few places that do I/O count what they did.
+
+use std::sync::Arc;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+/// Every counter of one process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    /// Messages delivered, by consumer.
+    pub deliveries: Family<ByConsumer, Counter>,
+    /// Messages delivered again, by consumer.
+    pub redeliveries: Family<ByConsumer, Counter>,
+    /// Triggers whose event id was handled before, by consumer.
+    pub duplicates: Family<ByConsumer, Counter>,
+    /// Messages acknowledged, by consumer.
+    pub acknowledged: Family<ByConsumer, Counter>,
+    /// Attempts put off, by consumer.
+    pub retries: Family<ByConsumer, Counter>,
+    /// Dead letters, by consumer and reason.
+    pub letters: Family<ByReason, Counter>,
+    /// Outcomes recorded, by consumer and event type.
+    pub outcomes: Family<ByEvent, Counter>,
+    /// Steps that made no progress within their limits, by consumer.
+    pub stuck: Family<ByConsumer, Counter>,
+    /// Appends that the journal took.
+    pub appends: Counter,
+    /// Appends refused because the guard was stale.
+    pub conflicts: Counter,
+    /// Appends refused because another one was in flight.
+    pub collisions: Counter,
+    /// Reads from any replica.
+    pub reads: Counter,
+    /// Reads from the stream leader.
+    pub leader_reads: Counter,
+    /// Messages in work now.
+    pub in_flight: Gauge,
+}
+
+/// Labels: which consumer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByConsumer {
+    /// The durable consumer's name.
+    pub consumer: String,
+}
+
+/// Labels: which consumer and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByReason {
+    /// The durable consumer's name.
+    pub consumer: String,
+    /// One of a handful of reasons.
+    pub reason: &'static str,
+}
+
+/// Labels: which consumer and which event type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByEvent {
+    /// The durable consumer's name.
+    pub consumer: String,
+    /// The event type.
+    pub event: String,
+}
+
+impl Metrics {
+    /// All counters at zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Arc::default(),
+            deliveries: Family::default(),
+            redeliveries: Family::default(),
+            duplicates: Family::default(),
+            acknowledged: Family::default(),
+            retries: Family::default(),
+            letters: Family::default(),
+            outcomes: Family::default(),
+            stuck: Family::default(),
+            appends: Counter::default(),
+            conflicts: Counter::default(),
+            collisions: Counter::default(),
+            reads: Counter::default(),
+            leader_reads: Counter::default(),
+            in_flight: Gauge::default(),
+        };
+        let mut registry = Registry::with_prefix("jetsaga");
+        metrics.register(&mut registry);
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+
+    /// The text that a Prometheus server scrapes.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => format!("# not encoded: {error}\n"),
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("deliveries", "Messages delivered", self.deliveries.clone());
+        registry.register(
+            "redeliveries",
+            "Messages delivered again",
+            self.redeliveries.clone(),
+        );
+        registry.register("duplicates", "Triggers handled before", self.duplicates.clone());
+        registry.register("acknowledged", "Messages acknowledged", self.acknowledged.clone());
+        registry.register("retries", "Attempts put off", self.retries.clone());
+        registry.register("dead_letters", "Messages buried", self.letters.clone());
+        registry.register("outcomes", "Outcomes recorded", self.outcomes.clone());
+        registry.register("stuck", "Steps out of attempts", self.stuck.clone());
+        registry.register("journal_appends", "Appends taken", self.appends.clone());
+        registry.register(
+            "journal_conflicts",
+            "Appends under a stale guard",
+            self.conflicts.clone(),
+        );
+        registry.register(
+            "journal_collisions",
+            "Appends that met another",
+            self.collisions.clone(),
+        );
+        registry.register("journal_reads", "Reads from any replica", self.reads.clone());
+        registry.register(
+            "journal_leader_reads",
+            "Reads from the leader",
+            self.leader_reads.clone(),
+        );
+        registry.register("in_flight", "Messages in work", self.in_flight.clone());
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ByConsumer {
+    /// Labels of `consumer`.
+    pub fn of(consumer: &str) -> Self {
+        Self {
+            consumer: consumer.to_owned(),
+        }
+    }
+}

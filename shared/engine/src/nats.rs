@@ -1,0 +1,113 @@
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, jetstream};
+
+use crate::Metrics;
+
+/// The oldest server whose guarded appends, scheduled messages and group commits are what the engine needs.
+pub const OLDEST_SERVER: (u32, u32, u32) = (2, 14, 4);
+
+/// How long one request to the server may take before its answer counts as unknown.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One connection to a server that was found fit. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Nats {
+    /// The plain connection.
+    pub client: Client,
+    /// JetStream on it.
+    pub jetstream: jetstream::Context,
+    /// Where its users count what they do.
+    pub metrics: Metrics,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answers.
+    #[error(
+        "no nats-server answers at {url} ({why}); start one, or name another with --nats-url or JETSAGA_NATS_URL"
+    )]
+    Absent {
+        /// Where it was sought.
+        url: String,
+        /// What the connection said.
+        why: String,
+    },
+    /// It is too old.
+    #[error(
+        "nats-server at {url} is {found}, but jetsaga needs 2.14.4 or newer: older ones lack what the guarded append rests on"
+    )]
+    TooOld {
+        /// Where it is.
+        url: String,
+        /// Its version.
+        found: String,
+    },
+    /// It has no JetStream.
+    #[error("nats-server at {url} runs without JetStream; start it with -js and a store directory (-sd)")]
+    NoJetStream {
+        /// Where it is.
+        url: String,
+    },
+}
+
+impl Nats {
+    /// Connects as `name` and checks that the server can carry the engine.
+    ///
+    /// # Errors
+    /// When nobody answers within five seconds, or the server is too old or has no JetStream.
+    pub async fn connect(url: &str, name: &str) -> Result<Self, ConnectError> {
+        let absent = |why: &dyn std::fmt::Display| ConnectError::Absent {
+            url: url.to_owned(),
+            why: why.to_string(),
+        };
+        let options = ConnectOptions::new()
+            .name(name)
+            .connection_timeout(REQUEST_TIMEOUT)
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .event_callback(|event| async move {
+                tracing::info!(%event, "nats");
+            });
+        let client = options.connect(url).await.map_err(|error| absent(&error))?;
+        let server = client.server_info();
+        if parse_version(&server.version).is_none_or(|found| found < OLDEST_SERVER) {
+            return Err(ConnectError::TooOld {
+                url: url.to_owned(),
+                found: server.version,
+            });
+        }
+        let mut jetstream = jetstream::new(client.clone());
+        jetstream.set_timeout(REQUEST_TIMEOUT);
+        if !server.jetstream || jetstream.query_account().await.is_err() {
+            return Err(ConnectError::NoJetStream { url: url.to_owned() });
+        }
+        Ok(Self {
+            client,
+            jetstream,
+            metrics: Metrics::new(),
+        })
+    }
+}
+
+/// The numbers of `2.15.1` or `2.15.1-RC.2`.
+fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
+    let mut numbers = text.split(['.', '-']).map(str::parse);
+    match (numbers.next(), numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch))) => Some((major, minor, patch)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert_eq!(parse_version("2.15.1"), Some((2, 15, 1)));
+        assert_eq!(parse_version("2.14.4-RC.1"), Some((2, 14, 4)));
+        assert!(parse_version("2.9.25").unwrap() < OLDEST_SERVER);
+        assert_eq!(parse_version("dev"), None);
+    }
+}
