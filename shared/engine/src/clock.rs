@@ -4,8 +4,8 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use saga::Timestamp;
 
-/// What time it is, by this machine.
-pub(crate) fn now() -> Timestamp {
+/// What time it is, by this machine. For the timestamps of events; nothing is decided by it.
+pub fn now() -> Timestamp {
     time::OffsetDateTime::now_utc().into()
 }
 

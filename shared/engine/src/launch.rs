@@ -1,4 +1,4 @@
-use std::{future::Future, process::ExitCode};
+use std::{ffi::OsString, future::Future, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, FromArgMatches as _};
@@ -16,8 +16,23 @@ where
     B: FnOnce(A, Nats) -> F,
     F: Future<Output = anyhow::Result<Worker>>,
 {
+    launch_from(name, about, std::env::args_os(), build)
+}
+
+/// [`launch`] with the command line given, the program's name first.
+pub fn launch_from<A, F, B>(
+    name: &'static str,
+    about: &'static str,
+    line: impl IntoIterator<Item = OsString>,
+    build: B,
+) -> ExitCode
+where
+    A: Args,
+    B: FnOnce(A, Nats) -> F,
+    F: Future<Output = anyhow::Result<Worker>>,
+{
     let command = A::augment_args(EngineArgs::augment_args(clap::Command::new(name).about(about)));
-    let matches = command.get_matches();
+    let matches = command.get_matches_from(line);
     let parsed = EngineArgs::from_arg_matches(&matches).and_then(|e| Ok((e, A::from_arg_matches(&matches)?)));
     let (engine, own) = match parsed {
         Ok(parsed) => parsed,

@@ -30,10 +30,11 @@ mod metrics;
 mod telemetry;
 mod worker;
 
+pub use clock::now;
 pub use config::{EngineArgs, LogFormat, duration};
 pub use handler::{Handler, Heard};
 pub use journal::{AppendError, Freshness, Journal, Moment, ReadError, Recorded};
-pub use launch::{launch, on_signal};
+pub use launch::{launch, launch_from, on_signal};
 pub use letters::{Letter, Letters, Reason};
 pub use metrics::{ByConsumer, ByEvent, ByReason, Metrics};
 pub use nats::{ConnectError, Nats, OLDEST_SERVER};

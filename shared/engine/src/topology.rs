@@ -6,6 +6,7 @@ use async_nats::jetstream::{
     consumer::{AckPolicy, pull},
     stream::{self, DiscardPolicy, RetentionPolicy, Source, StorageType, SubjectTransform},
 };
+use bytes::Bytes;
 use saga::{Plan, StepIx, Token};
 use serde_json::{Map, Value};
 
@@ -278,6 +279,9 @@ fn scheduling(name: &str, subjects: &[&str]) -> stream::Config {
     stream::Config {
         allow_message_schedules: true,
         allow_message_ttl: true,
+        allow_rollup: true, // schedules bring it with them
+        // The server takes no other with schedules. No limit is set, so nothing is ever discarded.
+        discard: DiscardPolicy::Old,
         ..open(name, subjects)
     }
 }
@@ -307,8 +311,10 @@ fn json<T: serde::Serialize>(what: &str, value: &T) -> Result<Map<String, Value>
 
 /// The configuration that the server has, or `None` if there is no such thing.
 async fn ask(nats: &Nats, what: &str, request: String) -> Result<Option<Map<String, Value>>, TopologyError> {
-    let answer: Result<Value, _> = nats.jetstream.request(request, &()).await;
+    let answer = nats.client.request(format!("$JS.API.{request}"), Bytes::new()).await;
     let answer = answer.map_err(|error| TopologyError::new(what, &error))?;
+    let answer: Value =
+        serde_json::from_slice(&answer.payload).map_err(|error| TopologyError::new(what, &error))?;
     if let Some(error) = answer.get("error") {
         return match error["err_code"].as_u64() {
             Some(10059 | 10014) => Ok(None),

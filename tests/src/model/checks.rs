@@ -1,6 +1,6 @@
 use saga::{Status, StepStatus};
 
-use super::{CONSUMERS, Key, Model, OWNER, STEPS, System, Timer, Trigger, Worker};
+use super::{CONSUMERS, Due, Key, Model, OWNER, STEPS, System, Timer, Trigger, Worker};
 
 /// A broken promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,7 +62,7 @@ impl Model {
     fn has_mail(&self, system: &System, who: usize) -> bool {
         let events = self.journals.holds(system.head).and(self.hears[who]).minus(system.acked[who]);
         let others = if who == OWNER {
-            system.timers.contains(&super::Due::Now)
+            system.timers.contains(&Due::Now)
         } else {
             !system.retries[who].is_empty()
         };
@@ -82,26 +82,17 @@ impl Model {
         if who != OWNER {
             return !owed.is_empty() && !reminded;
         }
-        !owed.is_empty() && !reminded && !system.timers.contains(&super::Due::Now) || self.ignored_a_turn(system)
+        !owed.is_empty() && !reminded && !system.timers.contains(&Due::Now) || self.ignored_a_turn(system)
     }
 
     /// A turn that could still be taken was acknowledged. (A running saga shows whether it was taken.)
     fn ignored_a_turn(&self, system: &System) -> bool {
         let asked = usize::from(self.config.turns);
         Timer::ALL.iter().take(asked).any(|timer| {
-            let gone = system.timers[timer.index()] == super::Due::No;
-            gone && !system.in_hand(OWNER, Trigger::Timer(*timer)) && self.could_turn(system, *timer)
+            system.timers[timer.index()] == Due::No
+                && self.debts.turns(system.head, *timer)
+                && !system.in_hand(OWNER, Trigger::Timer(*timer))
         })
-    }
-
-    fn could_turn(&self, system: &System, timer: Timer) -> bool {
-        let state = self.journals.state(system.head);
-        let trigger = match timer {
-            Timer::Deadline => saga::OwnerTrigger::Deadline,
-            Timer::Cancellation => saga::OwnerTrigger::Cancellation,
-        };
-        state.status == Status::Running
-            && saga::decide_owner(self.journals.plan(), state, trigger) != saga::OwnerAction::Nothing
     }
 
     fn contradicts(&self, system: &System, step: usize) -> bool {

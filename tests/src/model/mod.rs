@@ -43,6 +43,7 @@
 //! Reading order: [`Journals`] and [`Rules`] (the product's functions, looked up), [`World`], [`System`],
 //! `ladder`, `faults`, `checks`, [`search()`], [`Seed`] (bugs that must be found), `transcript`.
 
+mod plans;
 mod journal;
 mod rules;
 mod world;
@@ -62,6 +63,7 @@ use saga::{Dependency, Plan};
 pub use checks::Wrong;
 pub use journal::{EventIx, EventSet, JournalIx, Journals};
 pub use moves::{Failure, Move, Next, What};
+pub use plans::{chain, checkout};
 pub use rules::{Debts, Rules};
 pub use search::{Limits, Search, search};
 pub use seeds::Seed;

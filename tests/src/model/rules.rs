@@ -14,6 +14,7 @@ pub struct Rules {
 pub struct Debts {
     owed: Vec<[EventSet; CONSUMERS]>,
     over: Vec<[bool; CONSUMERS]>,
+    turns: Vec<[bool; 2]>,
 }
 
 impl Rules {
@@ -52,6 +53,10 @@ impl Rules {
     pub fn timer(&self, journal: JournalIx, timer: Timer) -> OwnerAction {
         self.owner[journal.index()][1 + timer.index()]
     }
+
+    fn turns(&self, journal: JournalIx, timer: Timer) -> bool {
+        matches!(self.timer(journal, timer), OwnerAction::TimeOut | OwnerAction::RequestCancellation)
+    }
 }
 
 impl Debts {
@@ -71,8 +76,12 @@ impl Debts {
             }
             owed
         };
-        let mut all = Self { owed: journals.all().map(owed).collect(), over: Vec::new() };
-        all.over = vec![[false; CONSUMERS]; all.owed.len()];
+        let turns = |j| Timer::ALL.map(|t| right.turns(j, t));
+        let mut all = Self {
+            owed: journals.all().map(owed).collect(),
+            over: vec![[false; CONSUMERS]; journals.all().count()],
+            turns: journals.all().map(turns).collect(),
+        };
         for j in journals.all().rev() {
             let later: Vec<_> = journals.events().filter_map(|e| journals.append(j, e)).collect();
             for who in 0..CONSUMERS {
@@ -88,9 +97,13 @@ impl Debts {
         self.owed[journal.index()][who]
     }
 
+    /// True if `timer` can still turn the saga.
+    pub fn turns(&self, journal: JournalIx, timer: Timer) -> bool {
+        self.turns[journal.index()][timer.index()]
+    }
+
     /// True if consumer `who` has nothing to do about any event of `journal`, and never will, whatever is
-    /// appended. (A timer may still turn the saga, but never makes an owner's event owed that `over` denies: it
-    /// is looked up over every continuation.)
+    /// appended.
     pub fn over(&self, journal: JournalIx, who: usize) -> bool {
         self.over[journal.index()][who]
     }

@@ -1,1 +1,26 @@
-//! .
+//! The command-line tool `jetsaga`: runs the whole checkout on a laptop, and shows and steers a running system.
+//!
+//! Reading order: [`Cli`] (every command with its flags), `dev` (the whole system in one process), `place` and
+//! `show` (an order in, its saga as a tree), then the rest in any order.
+
+mod cli;
+mod output;
+
+mod server;
+mod system;
+
+mod dev;
+
+mod letters;
+mod past;
+mod place;
+mod seed;
+mod show;
+mod stock;
+mod topology;
+mod watch;
+mod work;
+
+pub use cli::{Cli, run};
+pub use server::NatsServer;
+pub use system::{SystemArgs, topology as system_topology, workers as system_workers};

@@ -1,2 +1,7 @@
-//! .
-fn main() {}
+//! `jetsaga`: see the library.
+
+use clap::Parser as _;
+
+fn main() -> std::process::ExitCode {
+    jetsaga_cli::run(jetsaga_cli::Cli::parse())
+}

@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 
 /// Flags of the notifier.
 #[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
 pub struct Args {
     /// The file that notices are appended to, one JSON object a line.
     #[arg(long, env = "NOTIFIER_FILE", default_value = "notices.jsonl")]

@@ -8,6 +8,7 @@ use jetsaga::{Nats, Payload, Worker, clap, duration};
 
 /// Flags of the order worker.
 #[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
 pub struct Args {
     /// How long a checkout may stay open before it is taken back.
     #[arg(long, env = "ORDER_DEADLINE", default_value = "15m", value_parser = deadline)]

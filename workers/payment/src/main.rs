@@ -1,2 +1,5 @@
-//! .
-fn main() {}
+//! `jetsaga-payment`: see the library.
+
+fn main() -> std::process::ExitCode {
+    jetsaga::launch("jetsaga-payment", "Charges orders, and gives money back", payment::worker)
+}

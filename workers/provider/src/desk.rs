@@ -105,8 +105,9 @@ impl Desk {
                 Entered::Flying(flight) => break flight,
                 Entered::Waiting(mut landed) => {
                     // An error of `changed` is the landing: the sender is gone.
-                    let waited = timeout_at(deadline, landed.changed()).await;
-                    waited.map_or_else(|_| Err(Refusal::KeyInFlight(order.key().clone())), |_| Ok(()))?;
+                    if timeout_at(deadline, landed.changed()).await.is_err() {
+                        return Err(Refusal::KeyInFlight(order.key().clone()));
+                    }
                 }
             }
         };

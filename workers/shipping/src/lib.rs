@@ -8,6 +8,7 @@ use jetsaga::{Effect, EventId, Nats, Outcome, Perform, Worker, clap, done, refus
 
 /// Flags of the shipping worker.
 #[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
 pub struct Args {
     /// Postal codes that begin so are not delivered to; separated by commas.
     #[arg(long, env = "SHIPPING_REFUSED_ZIPS", value_delimiter = ',', default_value = "00000")]

@@ -59,15 +59,23 @@ impl Ledger for Adjustment {
     fn after(before: Option<&Self>, fact: AdjustmentFact, note: &AdjustmentNote) -> Result<Self, StockError> {
         let status = match (before.map(|b| b.status), fact) {
             (None, AdjustmentFact::AdjustmentRequested) => AdjustmentStatus::Requested,
-            (Some(AdjustmentStatus::Requested), AdjustmentFact::AdjustmentApplied) => AdjustmentStatus::Applied,
-            (Some(AdjustmentStatus::Requested), AdjustmentFact::AdjustmentRefused) => AdjustmentStatus::Refused,
+            (Some(AdjustmentStatus::Requested), AdjustmentFact::AdjustmentApplied) => {
+                AdjustmentStatus::Applied
+            }
+            (Some(AdjustmentStatus::Requested), AdjustmentFact::AdjustmentRefused) => {
+                AdjustmentStatus::Refused
+            }
             (None, _) => return Err(StockError::Decided("not requested")),
             (Some(AdjustmentStatus::Requested), _) => return Err(StockError::Decided("requested")),
             (Some(AdjustmentStatus::Applied), _) => return Err(StockError::Decided("applied")),
             (Some(AdjustmentStatus::Refused), _) => return Err(StockError::Decided("refused")),
         };
         let (sku, quantity) = before.map_or((&note.sku, note.quantity), |b| (&b.sku, b.quantity));
-        Ok(Self { status, sku: sku.clone(), quantity })
+        Ok(Self {
+            status,
+            sku: sku.clone(),
+            quantity,
+        })
     }
 
     fn subject(note: &AdjustmentNote) -> &Token {

@@ -66,7 +66,10 @@ pub(super) fn evolve<E: Ledger, S>(
 ) -> Result<E, EntityError> {
     let fold = || {
         let name = event.event_type.as_str();
-        let fact = E::Fact::ALL.iter().find(|f| f.event_type() == name).ok_or(StockError::Unknown)?;
+        let fact = E::Fact::ALL
+            .iter()
+            .find(|f| f.event_type() == name)
+            .ok_or(StockError::Unknown)?;
         let payload = read::<E>(&event.payload)?;
         match E::subject(&payload) {
             subject if subject == id => E::after(before, *fact, &payload),

@@ -38,14 +38,28 @@ impl Items {
     /// When there is no line, or a quantity is not in 1 to 10,000.
     pub fn merge<'a>(lines: impl IntoIterator<Item = &'a Item>) -> Result<Self, ItemsError> {
         let mut items = BTreeMap::<Token, u32>::new();
-        for Item { product_id: sku, quantity, .. } in lines {
+        for Item {
+            product_id: sku,
+            quantity,
+            ..
+        } in lines
+        {
             if !(1..=MAX_QUANTITY).contains(quantity) {
-                return Err(ItemsError::Quantity { sku: sku.clone(), quantity: *quantity });
+                return Err(ItemsError::Quantity {
+                    sku: sku.clone(),
+                    quantity: *quantity,
+                });
             }
             let sum = items.entry(sku.clone()).or_default();
-            *sum = sum.checked_add(*quantity).ok_or_else(|| ItemsError::Sum(sku.clone()))?;
+            *sum = sum
+                .checked_add(*quantity)
+                .ok_or_else(|| ItemsError::Sum(sku.clone()))?;
         }
-        if items.is_empty() { Err(ItemsError::Empty) } else { Ok(Self(items)) }
+        if items.is_empty() {
+            Err(ItemsError::Empty)
+        } else {
+            Ok(Self(items))
+        }
     }
 
     /// The products and their quantities, in the order of names.
@@ -75,21 +89,31 @@ mod tests {
     use super::*;
 
     fn line(sku: &str, quantity: u32) -> Item {
-        Item { product_id: sku.parse().unwrap(), quantity, unit_price: None }
+        Item {
+            product_id: sku.parse().unwrap(),
+            quantity,
+            unit_price: None,
+        }
     }
 
     #[test]
     fn lines_of_one_product_are_added_up() {
         let items = Items::merge(&[line("B", 1), line("A", 2), line("B", 10_000)]).unwrap();
         assert_eq!(serde_json::to_string(&items).unwrap(), r#"{"A":2,"B":10001}"#);
-        assert_eq!(serde_json::from_str::<Items>(r#"{"B":10001,"A":2}"#).unwrap(), items);
+        assert_eq!(
+            serde_json::from_str::<Items>(r#"{"B":10001,"A":2}"#).unwrap(),
+            items
+        );
     }
 
     #[test]
     fn nothing_and_impossible_quantities_are_refused() {
         assert_eq!(Items::merge(&[]), Err(ItemsError::Empty));
         for quantity in [0, 10_001] {
-            let error = ItemsError::Quantity { sku: "A".parse().unwrap(), quantity };
+            let error = ItemsError::Quantity {
+                sku: "A".parse().unwrap(),
+                quantity,
+            };
             assert_eq!(Items::merge(&[line("A", quantity)]), Err(error));
         }
         assert!(serde_json::from_str::<Items>("{}").is_err());

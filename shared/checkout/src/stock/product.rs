@@ -1,7 +1,7 @@
 use saga::{Entity, EntityError, Event, Token};
 use serde::{Deserialize, Serialize};
 
-use super::{Ledger, StockError, fact};
+use super::{Ledger, Settled, StockChange, StockError, fact};
 
 /// One product's stock. Every unit that ever entered is in exactly one of the three numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -72,44 +72,6 @@ fact::facts! {
     }
 }
 
-/// The payload of every product event.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StockChange {
-    /// The product.
-    pub sku: Token,
-    /// On whose behalf.
-    #[serde(flatten)]
-    pub cause: Cause,
-    /// How many units; for an adjustment the difference, which may be negative.
-    pub quantity: i64,
-    /// Operations of others that leave the list with this event.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub settled: Vec<Settled>,
-}
-
-/// On whose behalf stock moves.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Cause {
-    /// An order.
-    OrderId(Token),
-    /// An adjustment.
-    AdjustmentId(Token),
-}
-
-/// An operation whose decider was seen to be final, so that it may leave the list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Settled {
-    /// Which one.
-    #[serde(flatten)]
-    pub mark: Mark,
-    /// It was decided against: its units go back. Otherwise it is recorded and stays in the numbers.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub withdrawn: bool,
-}
-
 impl Product {
     /// The most units a product may ever have seen: 2^53 - 1, the largest integer that every JSON reader keeps.
     pub const MAX: u64 = 9_007_199_254_740_991;
@@ -119,13 +81,20 @@ impl Product {
         self.position(kind, id).is_some()
     }
 
+    /// The entry of `kind` of `id`, if the list holds it.
+    pub fn entry(&self, kind: Move, id: &Token) -> Option<&Absorbed> {
+        self.position(kind, id).and_then(|at| self.in_flight.get(at))
+    }
+
     /// Whether `kind` can move `quantity` units as the numbers are now.
     pub fn fits(&self, kind: Move, quantity: i64) -> bool {
         self.moved(kind, quantity).is_some()
     }
 
     fn position(&self, kind: Move, id: &Token) -> Option<usize> {
-        self.in_flight.iter().position(|entry| entry.mark.kind == kind && entry.mark.id == *id)
+        self.in_flight
+            .iter()
+            .position(|entry| entry.mark.kind == kind && entry.mark.id == *id)
     }
 
     /// The three numbers after the move; `None` when one of them cannot be.
@@ -134,7 +103,10 @@ impl Product {
             return None;
         }
         let shift = |from: u64, to: u64| {
-            Some((from.checked_sub_signed(quantity)?, to.checked_add_signed(quantity)?))
+            Some((
+                from.checked_sub_signed(quantity)?,
+                to.checked_add_signed(quantity)?,
+            ))
         };
         let [on_hand, reserved, shipped] = [self.on_hand, self.reserved, self.shipped];
         let numbers = match kind {
@@ -185,24 +157,6 @@ impl Product {
             (true, Move::Release | Move::Ship) => return Err(StockError::Decided("held")),
         }
         Ok(quantity)
-    }
-}
-
-impl Cause {
-    /// The operation that this cause's decider can refuse: a hold or an adjustment.
-    fn refusable(&self) -> Mark {
-        match self {
-            Self::OrderId(id) => Mark { kind: Move::Hold, id: id.clone() },
-            Self::AdjustmentId(id) => Mark { kind: Move::Adjust, id: id.clone() },
-        }
-    }
-
-    fn mark(&self, kind: Move) -> Result<Mark, StockError> {
-        match (self, kind) {
-            (Self::OrderId(id), Move::Hold | Move::Release | Move::Ship)
-            | (Self::AdjustmentId(id), Move::Adjust) => Ok(Mark { kind, id: id.clone() }),
-            (Self::OrderId(_), Move::Adjust) | (Self::AdjustmentId(_), _) => Err(StockError::Unknown),
-        }
     }
 }
 

@@ -96,7 +96,11 @@ impl Ledger for Reservation {
             None => {}
         }
         let items = before.map_or(&decision.items, |b| &b.items).clone();
-        Ok(Self { status, items, short: decision.short.clone() })
+        Ok(Self {
+            status,
+            items,
+            short: decision.short.clone(),
+        })
     }
 
     fn subject(decision: &ReservationDecision) -> &Token {

@@ -28,8 +28,16 @@ impl Sweep {
     /// undecided do not hide those behind them.
     pub(super) fn wanted(&self, product: &Seen<Product>, own: &Key) -> Option<Key> {
         let list = &product.state.in_flight;
-        let start = usize::try_from(product.sequence).unwrap_or_default().checked_rem(list.len())?;
-        let others = list.iter().cycle().skip(start).take(list.len()).map(decider).filter(|key| key != own);
+        let start = usize::try_from(product.sequence)
+            .unwrap_or_default()
+            .checked_rem(list.len())?;
+        let others = list
+            .iter()
+            .cycle()
+            .skip(start)
+            .take(list.len())
+            .map(decider)
+            .filter(|key| key != own);
         let mut chosen = Vec::with_capacity(Self::DECIDERS);
         for key in others {
             if chosen.len() < Self::DECIDERS && !chosen.contains(&key) {
@@ -52,7 +60,9 @@ impl Sweep {
     /// The entries of `product` that may leave its list, `own` decider's excepted.
     pub(super) fn settled(&self, product: &Product, own: &Key) -> Vec<Settled> {
         let entries = product.in_flight.iter().filter(|entry| decider(entry) != *own);
-        entries.filter_map(|Absorbed { mark, .. }| self.verdict(mark)).collect()
+        entries
+            .filter_map(|Absorbed { mark, .. }| self.verdict(mark))
+            .collect()
     }
 
     fn verdict(&self, mark: &Mark) -> Option<Settled> {
@@ -66,7 +76,10 @@ impl Sweep {
             (Move::Adjust, Standing::Adjustment(AdjustmentStatus::Refused)) => true,
             (Move::Hold | Move::Release | Move::Ship | Move::Adjust, _) => return None,
         };
-        Some(Settled { mark: mark.clone(), withdrawn })
+        Some(Settled {
+            mark: mark.clone(),
+            withdrawn,
+        })
     }
 }
 

@@ -63,8 +63,8 @@ async fn a_client_which_goes_away_does_not_stop_its_charge() -> Result<()> {
 #[tokio::test]
 async fn a_shutdown_lets_requests_in_flight_finish() -> Result<()> {
     let mut provider = Provider::start().await?;
-    let flying = fly(&provider.api, 1000, "k1").await?;
-    let abandoned = fly(&provider.api, 1000, "k2").await?;
+    let flying = fly(&provider.api, 500, "k1").await?;
+    let abandoned = fly(&provider.api, 1500, "k2").await?;
     abandoned.abort();
     provider.signal();
     assert_eq!(flying.await??.status, 200);

@@ -122,7 +122,7 @@ async fn a_ledger_has_one_process() -> Result<()> {
     let provider = Provider::start().await?;
     provider.api.get("/livez").await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let second = provider::serve(listener, provider.config.clone(), std::future::pending()).await;
+    let second = provider::serve(listener, provider.config.clone(), std::future::ready(())).await;
     let error = second.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(
         error.ends_with("ledger.jsonl is in use by another process"),

@@ -1,0 +1,129 @@
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use jetsaga::{Nats, Timestamp, Token};
+
+use crate::{dev, letters, output::Output, past, place, show, stock, topology, watch, work};
+
+/// Sagas on NATS JetStream: run the checkout, and see what it does.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "jetsaga", version, propagate_version = true)]
+pub struct Cli {
+    /// Print JSON: one document, or one line for each item where there are many.
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// Where the nats-server is.
+    #[arg(long, global = true, env = "JETSAGA_NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    nats_url: String,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Command {
+    /// Run everything in one process: a nats-server, the payment provider and every worker.
+    Dev(dev::Args),
+    /// Place orders from a file, or from standard input with `-`: one JSON event, or one a line.
+    Place(place::Args),
+    /// Show one saga as a tree.
+    Show {
+        /// The order.
+        id: Token,
+        /// Wait until it is completed or cancelled, at most so many seconds.
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60")]
+        wait: Option<u64>,
+    },
+    /// Show every change of state as it happens.
+    Watch {
+        /// Only this order.
+        id: Option<Token>,
+    },
+    /// Show everything that happened to one order, oldest first.
+    History {
+        /// The order.
+        id: Token,
+        /// What it is: checkout, reservation or stock.
+        #[arg(long, default_value = "checkout")]
+        kind: Token,
+    },
+    /// Show the state of one order as it was at a time or at a sequence.
+    At {
+        /// The order.
+        id: Token,
+        /// What it is: checkout, reservation or stock.
+        #[arg(long, default_value = "checkout")]
+        kind: Token,
+        /// A time by the server's clock, such as 2026-01-31T12:00:00Z.
+        #[arg(long, required_unless_present = "sequence", conflicts_with = "sequence")]
+        time: Option<Timestamp>,
+        /// A sequence of the journal.
+        #[arg(long)]
+        sequence: Option<u64>,
+    },
+    /// List, show, redrive or drop dead letters.
+    #[command(subcommand)]
+    Letters(letters::Command),
+    /// Create what is missing on the server, or show what differs there.
+    #[command(subcommand)]
+    Topology(topology::Command),
+    /// Show or change what is in stock.
+    #[command(subcommand)]
+    Stock(stock::Command),
+    /// Run one worker as a process of its own, with that worker's flags.
+    #[command(disable_help_flag = true)]
+    Worker {
+        /// order, payment, inventory, shipping, notifier or provider.
+        name: String,
+        /// The worker's own flags; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Print the checkout as a Mermaid diagram.
+    Diagram,
+}
+
+/// Does what `cli` says. Exit code 0 if it was done, 1 if not.
+pub fn run(cli: Cli) -> ExitCode {
+    if let Command::Worker { name, args } = cli.command {
+        return work::run(&name, args);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<()> {
+    let out = Output { json: cli.json };
+    let connect = async || Nats::connect(&cli.nats_url, "jetsaga").await;
+    match cli.command {
+        Command::Dev(args) => dev::run(args).await,
+        Command::Place(args) => place::run(&connect().await?, args, out).await,
+        Command::Show { id, wait } => show::run(&connect().await?, &id, wait, out).await,
+        Command::Watch { id } => watch::run(&connect().await?, id.as_ref(), out).await,
+        Command::History { id, kind } => past::history(&connect().await?, &kind, &id, out).await,
+        Command::At { id, kind, time, sequence } => {
+            past::at(&connect().await?, &kind, &id, past::moment(time, sequence)?, out).await
+        }
+        Command::Letters(command) => letters::run(&connect().await?, command, out).await,
+        Command::Topology(command) => topology::run(&connect().await?, command, out).await,
+        Command::Stock(command) => stock::run(&connect().await?, command, out).await,
+        Command::Diagram => {
+            print!("{}", jetsaga::mermaid(&jetsaga::Plan::of::<checkout::Checkout>()?));
+            Ok(())
+        }
+        Command::Worker { .. } => Ok(()), // has a runtime of its own; see `run`
+    }
+}

@@ -1,0 +1,120 @@
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Context as _;
+use inventory::Shelf;
+use jetsaga::{EngineArgs, Journal, Nats, Topology, on_signal, start_telemetry};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+use crate::{
+    NatsServer, seed,
+    system::{SystemArgs, workers},
+};
+
+/// Flags of `dev`.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Args {
+    /// Where the nats-server and the provider keep what they store.
+    #[arg(long, default_value = ".jetsaga/dev")]
+    store: PathBuf,
+
+    /// The port of the nats-server; 0 takes a free one.
+    #[arg(long, default_value = "4222")]
+    nats_port: u16,
+
+    /// The address of the payment provider; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:4242")]
+    provider_listen: SocketAddr,
+
+    /// A JSON object of products and quantities, stocked once.
+    #[arg(long, default_value = "deploy/seed/stock.json")]
+    stock: PathBuf,
+
+    #[command(flatten)]
+    engine: EngineFlags,
+}
+
+/// The engine's flags that make sense here.
+#[derive(clap::Args, Clone, Debug)]
+struct EngineFlags {
+    /// What is logged.
+    #[arg(long, env = "JETSAGA_LOG", default_value = "warn")]
+    log: String,
+}
+
+/// Runs everything until ctrl-c or SIGTERM, drains, and leaves nothing running.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let stop = on_signal()?;
+    let engine = engine_args(&args.engine.log)?;
+    start_telemetry(&engine);
+    let server = NatsServer::start(&args.store.join("nats"), args.nats_port).await?;
+    let provider = TcpListener::bind(args.provider_listen).await.with_context(|| {
+        format!("{} cannot be listened on; name another with --provider-listen", args.provider_listen)
+    })?;
+    let provider_url = format!("http://{}", provider.local_addr()?);
+    let ledger = provider::Config::new(args.store.join("provider-ledger.jsonl"));
+    let served = tokio::spawn(provider::serve(provider, ledger, stopped(stop.clone())));
+
+    let nats = Nats::connect(&server.url(), "dev").await?;
+    let notices = args.store.join("notices.jsonl").display().to_string();
+    let flags = ["--payment-provider-url", &provider_url, "--notifier-file", &notices];
+    let crew = start(SystemArgs::with(&flags)?, &nats, &engine, &stop).await?;
+    seed::from_file(&Shelf::new(Journal::open(&nats).await?), &args.stock).await?;
+    println!("{}", welcome(&server.url(), &provider_url, &notices));
+
+    crew.join_all().await.into_iter().collect::<anyhow::Result<Vec<()>>>()?;
+    served.await??;
+    server.stop().await
+}
+
+/// Provisions the server and starts every worker of the checkout in this process.
+pub(crate) async fn start(
+    args: SystemArgs,
+    nats: &Nats,
+    engine: &EngineArgs,
+    stop: &watch::Receiver<bool>,
+) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+    let workers = workers(args, nats).await?;
+    let mut topology = Topology::new(engine.replicas);
+    for worker in &workers {
+        topology.consumers.extend(worker.topology(engine.replicas).consumers);
+    }
+    for difference in topology.ensure(nats).await?.1 {
+        tracing::warn!(%difference, "the server differs");
+    }
+    let mut crew = JoinSet::new();
+    for worker in workers {
+        let (nats, engine, stop) = (nats.clone(), engine.clone(), stop.clone());
+        crew.spawn(async move { worker.run(&nats, &engine, None, stop).await });
+    }
+    Ok(crew)
+}
+
+/// What the environment says of the engine, with this log filter.
+pub(crate) fn engine_args(log: &str) -> anyhow::Result<EngineArgs> {
+    use clap::{Args as _, FromArgMatches as _};
+    let command = EngineArgs::augment_args(clap::Command::new("jetsaga"));
+    let matches = command.try_get_matches_from(["jetsaga", "--log", log])?;
+    Ok(EngineArgs::from_arg_matches(&matches)?)
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await; // a dropped sender stops as well
+}
+
+fn welcome(nats: &str, provider: &str, notices: &str) -> String {
+    let export = if nats.ends_with(":4222") {
+        String::new()
+    } else {
+        format!("  export JETSAGA_NATS_URL={nats}\n")
+    };
+    format!(
+        "jetsaga runs: nats-server at {nats}, payment provider at {provider}, notices in {notices}\n\n\
+         Try next, in another terminal:\n{export}  \
+         jetsaga place deploy/seed/order.json       # an order, as any NATS client could publish it\n  \
+         jetsaga show ORD-987654                    # its saga as a tree\n  \
+         jetsaga history ORD-987654                 # every event\n  \
+         jetsaga watch                              # everything, live\n  \
+         jetsaga stock show PROD-A1\n\n\
+         ctrl-c stops it all."
+    )
+}

@@ -1,0 +1,55 @@
+use clap::{Args as _, FromArgMatches as _};
+use jetsaga::{Nats, Topology, Worker};
+
+/// The flags of every worker of the checkout.
+#[derive(clap::Args, Clone, Debug)]
+pub struct SystemArgs {
+    #[command(flatten)]
+    order: order::Args,
+    #[command(flatten)]
+    payment: payment::Args,
+    #[command(flatten)]
+    inventory: inventory::Args,
+    #[command(flatten)]
+    shipping: shipping::Args,
+    #[command(flatten)]
+    notifier: notifier::Args,
+}
+
+impl SystemArgs {
+    /// What the environment and the defaults say, with these flags on top.
+    ///
+    /// # Errors
+    /// Names the variable that is wrong.
+    pub fn with(flags: &[&str]) -> anyhow::Result<Self> {
+        let command = Self::augment_args(clap::Command::new("jetsaga"));
+        let line = std::iter::once("jetsaga").chain(flags.iter().copied());
+        Ok(Self::from_arg_matches(&command.try_get_matches_from(line)?)?)
+    }
+}
+
+/// Every worker of the checkout, each ready to run.
+///
+/// # Errors
+/// When one cannot be built.
+pub async fn workers(args: SystemArgs, nats: &Nats) -> anyhow::Result<Vec<Worker>> {
+    Ok(vec![
+        order::worker(args.order, nats.clone()).await?,
+        payment::worker(args.payment, nats.clone()).await?,
+        inventory::worker(args.inventory, nats.clone()).await?,
+        shipping::worker(args.shipping, nats.clone()).await?,
+        notifier::worker(args.notifier, nats.clone()).await?,
+    ])
+}
+
+/// Everything of the checkout that should be on the server.
+///
+/// # Errors
+/// When a worker cannot be built.
+pub async fn topology(nats: &Nats, replicas: usize) -> anyhow::Result<Topology> {
+    let mut topology = Topology::new(replicas);
+    for worker in workers(SystemArgs::with(&[])?, nats).await? {
+        topology.consumers.extend(worker.topology(replicas).consumers);
+    }
+    Ok(topology)
+}

@@ -1,0 +1,53 @@
+use clap::Subcommand;
+use jetsaga::{Difference, Nats};
+use serde::Serialize;
+
+use crate::{output::Output, system};
+
+/// What to do with the streams and consumers of the checkout.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Command {
+    /// Create what is missing; what is there is left as it is.
+    Ensure {
+        /// Replicas of every stream: 1, 3 or 5.
+        #[arg(long, env = "JETSAGA_REPLICAS", default_value = "1")]
+        replicas: usize,
+    },
+    /// Show what is missing or differs. Exit code 1 if anything does.
+    Diff {
+        /// Replicas of every stream: 1, 3 or 5.
+        #[arg(long, env = "JETSAGA_REPLICAS", default_value = "1")]
+        replicas: usize,
+    },
+}
+
+#[derive(Serialize)]
+struct Report {
+    created: Vec<String>,
+    differences: Vec<String>,
+}
+
+/// Does it.
+pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::Result<()> {
+    match command {
+        Command::Ensure { replicas } => {
+            let (created, differences) = system::topology(nats, replicas).await?.ensure(nats).await?;
+            report(out, created, &differences)
+        }
+        Command::Diff { replicas } => {
+            let differences = system::topology(nats, replicas).await?.diff(nats).await?;
+            report(out, Vec::new(), &differences)?;
+            anyhow::ensure!(differences.is_empty(), "{} differences", differences.len());
+            Ok(())
+        }
+    }
+}
+
+fn report(out: Output, created: Vec<String>, differences: &[Difference]) -> anyhow::Result<()> {
+    let differences = differences.iter().map(ToString::to_string).collect();
+    out.print(&Report { created, differences }, |report| {
+        let created = report.created.iter().map(|what| format!("created {what}"));
+        let lines: Vec<String> = created.chain(report.differences.iter().cloned()).collect();
+        if lines.is_empty() { "nothing to do".to_owned() } else { lines.join("\n") }
+    })
+}
