@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long the server waits for an acknowledgement or a sign of life before it delivers again.
-pub const ACK_WAIT: Duration = Duration::from_secs(30);
+pub const ACK_WAIT: Duration = Duration::from_secs(10);
 /// The largest message of the journal, in bytes: payload and state together.
 pub const MAX_EVENT: usize = 256 * 1024;
 /// How long a mark of a handled event id is kept. A duplicate that is older is handled again.
@@ -311,7 +311,10 @@ fn json<T: serde::Serialize>(what: &str, value: &T) -> Result<Map<String, Value>
 
 /// The configuration that the server has, or `None` if there is no such thing.
 async fn ask(nats: &Nats, what: &str, request: String) -> Result<Option<Map<String, Value>>, TopologyError> {
-    let answer = nats.client.request(format!("$JS.API.{request}"), Bytes::new()).await;
+    let answer = nats
+        .client
+        .request(format!("$JS.API.{request}"), Bytes::new())
+        .await;
     let answer = answer.map_err(|error| TopologyError::new(what, &error))?;
     let answer: Value =
         serde_json::from_slice(&answer.payload).map_err(|error| TopologyError::new(what, &error))?;

@@ -31,9 +31,23 @@ impl Model {
     pub fn judge(&self, system: &System) -> Option<Wrong> {
         system
             .wrong
-            .or_else(|| (0..STEPS).find(|s| self.contradicts(system, *s)).map(|s| Wrong::Contradiction(s as u8)))
-            .or_else(|| (0..CONSUMERS).find(|w| self.forgot(system, *w)).map(|w| Wrong::Forgotten(w as u8)))
-            .or_else(|| if self.is_quiet(system) { self.ending(system) } else { None })
+            .or_else(|| {
+                (0..STEPS)
+                    .find(|s| self.contradicts(system, *s))
+                    .map(|s| Wrong::Contradiction(s as u8))
+            })
+            .or_else(|| {
+                (0..CONSUMERS)
+                    .find(|w| self.forgot(system, *w))
+                    .map(|w| Wrong::Forgotten(w as u8))
+            })
+            .or_else(|| {
+                if self.is_quiet(system) {
+                    self.ending(system)
+                } else {
+                    None
+                }
+            })
     }
 
     /// True if nothing will happen any more, unless a turn or something late comes in from outside.
@@ -60,7 +74,11 @@ impl Model {
     }
 
     fn has_mail(&self, system: &System, who: usize) -> bool {
-        let events = self.journals.holds(system.head).and(self.hears[who]).minus(system.acked[who]);
+        let events = self
+            .journals
+            .holds(system.head)
+            .and(self.hears[who])
+            .minus(system.acked[who]);
         let others = if who == OWNER {
             system.timers.contains(&Due::Now)
         } else {

@@ -1,8 +1,6 @@
 use super::{
-    EventIx, Failure, Key, Model, OWNER, STEPS, Seed, System, Trigger, What, Worker, Wrong,
-    ladder::Hand,
-    moves::Moves,
-    system::Call,
+    EventIx, Failure, Key, Model, OWNER, STEPS, Seed, System, Trigger, What, Worker, Wrong, ladder::Hand,
+    moves::Moves, system::Call,
 };
 
 /// Calls outside and all that goes wrong.
@@ -16,7 +14,11 @@ impl Model {
             }
             if let Some(event) = self.outcome(hand.who, call, answer) {
                 let trigger = hand.trigger;
-                answered.workers[hand.who][hand.slot] = Worker::Appending { trigger, event, fresh };
+                answered.workers[hand.who][hand.slot] = Worker::Appending {
+                    trigger,
+                    event,
+                    fresh,
+                };
             }
             moves.push(hand.who, Some(hand.trigger), What::Calls(call, answer), answered);
             if happened.world != system.world {
@@ -34,15 +36,19 @@ impl Model {
     fn answers(&self, system: &System, step: usize, call: Call) -> Vec<(Key, System)> {
         let with = |world, wrong| System { world, ..*system }.flag(wrong);
         match call {
-            Call::Run => {
-                system.world.run(step, &self.needs[step]).map(|(world, key, wrong)| (key, with(world, wrong))).collect()
-            }
+            Call::Run => system
+                .world
+                .run(step, &self.needs[step])
+                .map(|(world, key, wrong)| (key, with(world, wrong)))
+                .collect(),
             Call::Settle if self.is_seeded(Seed::SettleByAsking) => vec![(system.world.keys[step], *system)],
             Call::Settle => {
                 let (world, key) = system.world.settle(step);
                 vec![(key, with(world, None))]
             }
-            Call::Undo if self.is_seeded(Seed::UndoUnderForwardKey) => vec![(system.world.keys[step], *system)],
+            Call::Undo if self.is_seeded(Seed::UndoUnderForwardKey) => {
+                vec![(system.world.keys[step], *system)]
+            }
             Call::Undo => {
                 let (world, wrong) = system.world.undo(step, &self.dependents[step]);
                 vec![(Key::Happened, with(world, wrong))]
@@ -67,17 +73,32 @@ impl Model {
             push(Failure::Schedule, Worker::Scheduling { trigger });
         }
         if call == Call::Run {
-            let blind = self.is_seeded(Seed::BlindRefusal).then(|| self.outcome(hand.who, call, Key::Refused));
-            push(Failure::Exhausted, match blind.flatten() {
-                Some(event) => Worker::Appending { trigger, event, fresh },
-                None => Worker::Acting { trigger, call: Call::Settle, fresh },
-            });
+            let blind = self
+                .is_seeded(Seed::BlindRefusal)
+                .then(|| self.outcome(hand.who, call, Key::Refused));
+            push(
+                Failure::Exhausted,
+                match blind.flatten() {
+                    Some(event) => Worker::Appending {
+                        trigger,
+                        event,
+                        fresh,
+                    },
+                    None => Worker::Acting {
+                        trigger,
+                        call: Call::Settle,
+                        fresh,
+                    },
+                },
+            );
         }
     }
 
     /// Publish the retry message, then acknowledge.
     pub(super) fn schedule(&self, system: &System, hand: Hand, moves: &mut Moves) {
-        let Trigger::Event(event) = hand.trigger else { return };
+        let Trigger::Event(event) = hand.trigger else {
+            return;
+        };
         let mut scheduled = *system;
         scheduled.retries[hand.who] = scheduled.retries[hand.who].with(event);
         self.finish(scheduled, hand, |next, to| {

@@ -1,7 +1,9 @@
 use std::iter;
 
 use anyhow::{Context, ensure};
-use saga::{Event, EventId, EvolveError, Kind, Payload, Plan, State, StepIx, StepStatus, Timestamp, Token, evolve};
+use saga::{
+    Event, EventId, EvolveError, Kind, Payload, Plan, State, StepIx, StepStatus, Timestamp, Token, evolve,
+};
 
 use super::{EVENTS, STEPS};
 
@@ -53,10 +55,18 @@ impl Journals {
     /// # Errors
     /// When the plan has another size, refuses its own start, or lets an event follow itself.
     pub fn grow(plan: Plan) -> anyhow::Result<Self> {
-        ensure!(plan.steps().count() == STEPS, "this model takes a saga of {STEPS} steps");
+        ensure!(
+            plan.steps().count() == STEPS,
+            "this model takes a saga of {STEPS} steps"
+        );
         let id = Token::new("ORD-1")?;
         let events = event_types(&plan);
-        let mut all = Self { plan, id, events, nodes: Vec::new() };
+        let mut all = Self {
+            plan,
+            id,
+            events,
+            nodes: Vec::new(),
+        };
         let first = evolve(&all.plan, None, &all.event(Self::START)?, &all.id, 0)?;
         all.add(None, Self::START, first)?;
         let mut from = 0;
@@ -129,12 +139,19 @@ impl Journals {
 
     /// The place of an event type, if the saga has it.
     pub fn find(&self, name: &Token) -> Option<EventIx> {
-        self.events.iter().position(|n| n == name).map(|i| EventIx(i as u8))
+        self.events
+            .iter()
+            .position(|n| n == name)
+            .map(|i| EventIx(i as u8))
     }
 
     /// The id that every replica derives for the event of this type.
     pub fn event_id(&self, event: EventIx) -> EventId {
-        EventId::derived(self.plan.saga.as_str(), self.id.as_str(), self.name(event).as_str())
+        EventId::derived(
+            self.plan.saga.as_str(),
+            self.id.as_str(),
+            self.name(event).as_str(),
+        )
     }
 
     /// What the product's `evolve` says of one more event.
@@ -143,12 +160,23 @@ impl Journals {
     /// When a payload does not serialise.
     pub fn evolve(&self, to: JournalIx, event: EventIx) -> anyhow::Result<Result<State, EvolveError>> {
         let guard = u64::from(self.length(to));
-        Ok(evolve(&self.plan, Some(self.state(to)), &self.event(event)?, &self.id, guard))
+        Ok(evolve(
+            &self.plan,
+            Some(self.state(to)),
+            &self.event(event)?,
+            &self.id,
+            guard,
+        ))
     }
 
     fn event(&self, event: EventIx) -> anyhow::Result<Event<State>> {
         let payload = Payload::of(&self.name(event)).context("an event type is text")?;
-        Ok(Event::new(self.event_id(event), self.name(event).clone(), Timestamp::EPOCH, payload))
+        Ok(Event::new(
+            self.event_id(event),
+            self.name(event).clone(),
+            Timestamp::EPOCH,
+            payload,
+        ))
     }
 
     fn add(&mut self, parent: Option<JournalIx>, last: EventIx, state: State) -> anyhow::Result<JournalIx> {
@@ -240,8 +268,18 @@ impl JournalIx {
 /// The event types in an order that never changes: the start first.
 fn event_types(plan: &Plan) -> Vec<Token> {
     let mut all = vec![plan.start.clone()];
-    let outcomes = |ix: (StepIx, &saga::StepPlan)| [Some(ix.1.done.clone()), Some(ix.1.refused.clone()), ix.1.undone.clone()];
+    let outcomes = |ix: (StepIx, &saga::StepPlan)| {
+        [
+            Some(ix.1.done.clone()),
+            Some(ix.1.refused.clone()),
+            ix.1.undone.clone(),
+        ]
+    };
     all.extend(plan.steps().flat_map(outcomes).flatten());
-    all.extend([plan.timed_out.clone(), plan.cancellation_requested.clone(), plan.cancelled.clone()]);
+    all.extend([
+        plan.timed_out.clone(),
+        plan.cancellation_requested.clone(),
+        plan.cancelled.clone(),
+    ]);
     all
 }

@@ -2,9 +2,7 @@ use saga::{OwnerAction, StepAction, StepStatus};
 
 use super::{
     CONSUMERS, Due, EventIx, JournalIx, Model, Move, Next, OWNER, Seed, System, Timer, Trigger, What, Worker,
-    Wrong,
-    moves::Moves,
-    system::Call,
+    Wrong, moves::Moves, system::Call,
 };
 
 /// A worker and what it has in hand.
@@ -29,7 +27,11 @@ impl Model {
             }
         }
         self.arrive(system, &mut moves);
-        moves.all.into_iter().map(|(m, to)| (m, to.canonical(self))).collect()
+        moves
+            .all
+            .into_iter()
+            .map(|(m, to)| (m, to.canonical(self)))
+            .collect()
     }
 
     /// One instruction of a busy worker, or its death.
@@ -46,7 +48,12 @@ impl Model {
             }
             Worker::Scheduling { .. } => self.schedule(system, hand, moves),
             Worker::Acking { .. } => {
-                moves.push(hand.who, Some(hand.trigger), What::Acks, self.acknowledged(*system, hand));
+                moves.push(
+                    hand.who,
+                    Some(hand.trigger),
+                    What::Acks,
+                    self.acknowledged(*system, hand),
+                );
             }
         }
     }
@@ -69,7 +76,11 @@ impl Model {
                 let read_length = self.journals.length(read);
                 self.decide(taken, hand, read, |next, to| {
                     if next != Next::AckLost {
-                        let what = What::Takes { read: read_length, twice, next };
+                        let what = What::Takes {
+                            read: read_length,
+                            twice,
+                            next,
+                        };
                         moves.push(who, Some(trigger), what, to);
                     }
                 });
@@ -79,12 +90,18 @@ impl Model {
 
     /// The messages that a consumer may hand out.
     fn due(&self, system: &System, who: usize) -> impl Iterator<Item = Trigger> + use<> {
-        let events = self.journals.holds(system.head).and(self.hears[who]).minus(system.acked[who]);
+        let events = self
+            .journals
+            .holds(system.head)
+            .and(self.hears[who])
+            .minus(system.acked[who]);
         let retries = system.retries.get(who).copied().unwrap_or_default();
         let timers = system.timers;
         let due = move |timer: &Timer| who == OWNER && timers[timer.index()] != Due::No;
         let events = events.iter().map(Trigger::Event);
-        events.chain(retries.iter().map(Trigger::Retry)).chain(Timer::ALL.into_iter().filter(due).map(Trigger::Timer))
+        events
+            .chain(retries.iter().map(Trigger::Retry))
+            .chain(Timer::ALL.into_iter().filter(due).map(Trigger::Timer))
     }
 
     /// The states that a worker may take for `trigger`: for an event of the journal any from its own on, be it
@@ -120,7 +137,11 @@ impl Model {
         let next = self.next(read, hand);
         let worker = match next {
             Next::Call(call) => Worker::Acting { trigger, call, fresh },
-            Next::Append(event) => Worker::Appending { trigger, event, fresh },
+            Next::Append(event) => Worker::Appending {
+                trigger,
+                event,
+                fresh,
+            },
             _ => return self.finish(system, hand, then),
         };
         system.workers[hand.who][hand.slot] = worker;
@@ -131,7 +152,9 @@ impl Model {
     pub(super) fn finish(&self, system: System, hand: Hand, mut then: impl FnMut(Next, System)) {
         then(Next::Ack, self.acknowledged(system, hand));
         if let Some(mut slow) = system.spend() {
-            slow.workers[hand.who][hand.slot] = Worker::Acking { trigger: hand.trigger };
+            slow.workers[hand.who][hand.slot] = Worker::Acking {
+                trigger: hand.trigger,
+            };
             then(Next::AckLate, slow);
             slow.workers[hand.who][hand.slot] = Worker::Idle;
             then(Next::AckLost, slow);
@@ -181,7 +204,7 @@ impl Model {
         let mut landed = *system;
         landed.grow(longer);
         let mut push = |next, to| moves.push(hand.who, trigger, What::Appends(event, next), to);
-        if self.is_seeded(Seed::AckAfterAppend) {
+        if self.is_seeded(Seed::DecideOnce) {
             self.finish(landed, hand, &mut push);
         } else {
             self.decide(landed, hand, longer, &mut push);
@@ -194,12 +217,20 @@ impl Model {
         let mut push = |next, to| moves.push(hand.who, Some(hand.trigger), What::Conflicts(event, next), to);
         if self.is_seeded(Seed::NoGuard) {
             let fork = system.flag(Some(Wrong::Fork));
-            moves.push(hand.who, Some(hand.trigger), What::Appends(event, Next::Ack), fork);
+            moves.push(
+                hand.who,
+                Some(hand.trigger),
+                What::Appends(event, Next::Ack),
+                fork,
+            );
         } else if self.is_seeded(Seed::DroppedOnConflict) {
             self.finish(*system, hand, push);
         } else {
             let mut refused = *system;
-            refused.workers[hand.who][hand.slot] = Worker::Rereading { trigger: hand.trigger, event };
+            refused.workers[hand.who][hand.slot] = Worker::Rereading {
+                trigger: hand.trigger,
+                event,
+            };
             push(Next::Reread, refused);
         }
     }
@@ -212,13 +243,24 @@ impl Model {
         } else {
             let status = self.journals.statuses(system.head)[hand.who];
             let undoes = self.undone(hand.who) == Some(event);
-            status == if undoes { StepStatus::Done } else { StepStatus::Open }
+            status
+                == if undoes {
+                    StepStatus::Done
+                } else {
+                    StepStatus::Open
+                }
         };
         if missing {
             let mut again = *system;
             let trigger = hand.trigger;
-            again.workers[hand.who][hand.slot] = Worker::Appending { trigger, event, fresh: true };
+            again.workers[hand.who][hand.slot] = Worker::Appending {
+                trigger,
+                event,
+                fresh: true,
+            };
             then(Next::Append(event), again);
+        } else if self.is_seeded(Seed::DecideOnce) {
+            self.finish(*system, hand, then);
         } else {
             self.decide(*system, hand, system.head, then);
         }

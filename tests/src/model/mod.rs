@@ -43,19 +43,19 @@
 //! Reading order: [`Journals`] and [`Rules`] (the product's functions, looked up), [`World`], [`System`],
 //! `ladder`, `faults`, `checks`, [`search()`], [`Seed`] (bugs that must be found), `transcript`.
 
-mod plans;
-mod journal;
-mod rules;
-mod world;
-mod system;
-mod moves;
-mod ladder;
-mod faults;
 mod checks;
+mod faults;
+mod journal;
+mod ladder;
+mod moves;
+mod plans;
+mod rules;
 mod search;
-mod table;
 mod seeds;
+mod system;
+mod table;
 mod transcript;
+mod world;
 
 use anyhow::ensure;
 use saga::{Dependency, Plan};
@@ -110,12 +110,22 @@ pub struct Model {
 impl Config {
     /// The right protocol, within `faults` and `turns`.
     pub const fn clean(faults: u8, turns: u8) -> Self {
-        Self { faults, turns, seed: None, forget: true }
+        Self {
+            faults,
+            turns,
+            seed: None,
+            forget: true,
+        }
     }
 
     /// A protocol with a bug in it, within bounds that are wide enough to find it.
     pub const fn seeded(seed: Seed) -> Self {
-        Self { faults: 2, turns: 1, seed: Some(seed), forget: false }
+        Self {
+            faults: 2,
+            turns: 1,
+            seed: Some(seed),
+            forget: false,
+        }
     }
 }
 
@@ -125,7 +135,10 @@ impl Model {
     /// # Errors
     /// When the plan has another size than [`STEPS`], or `config` more turns than there are.
     pub fn new(plan: Plan, config: Config) -> anyhow::Result<Self> {
-        ensure!(config.turns <= 2, "there are two turns from outside: a deadline and a cancellation");
+        ensure!(
+            config.turns <= 2,
+            "there are two turns from outside: a deadline and a cancellation"
+        );
         let journals = Journals::grow(plan)?;
         let right = Rules::new(&journals, None);
         let mut model = Self {
@@ -159,7 +172,10 @@ impl Model {
     fn subscribe(&mut self) {
         let plan = self.journals.plan();
         let set = |names: Vec<saga::Token>| {
-            names.iter().filter_map(|n| self.journals.find(n)).fold(EventSet::default(), EventSet::with)
+            names
+                .iter()
+                .filter_map(|n| self.journals.find(n))
+                .fold(EventSet::default(), EventSet::with)
         };
         let mut hears = [EventSet::default(); CONSUMERS];
         for (ix, step) in plan.steps() {

@@ -101,7 +101,10 @@ impl Moves {
 impl System {
     /// The same system with one fault spent, if one is left.
     pub(super) fn spend(self) -> Option<Self> {
-        Some(Self { faults: self.faults.checked_sub(1)?, ..self })
+        Some(Self {
+            faults: self.faults.checked_sub(1)?,
+            ..self
+        })
     }
 
     /// The same system with a broken promise, if one was broken.

@@ -30,11 +30,18 @@ impl Rules {
             row
         };
         let owner = |journal| {
-            [OwnerTrigger::Event, OwnerTrigger::Deadline, OwnerTrigger::Cancellation]
-                .map(|trigger| decide_owner(seed, plan, journals.state(journal), trigger))
+            [
+                OwnerTrigger::Event,
+                OwnerTrigger::Deadline,
+                OwnerTrigger::Cancellation,
+            ]
+            .map(|trigger| decide_owner(seed, plan, journals.state(journal), trigger))
         };
         Self {
-            steps: journals.all().map(|j| std::array::from_fn(|s| step(j, s))).collect(),
+            steps: journals
+                .all()
+                .map(|j| std::array::from_fn(|s| step(j, s)))
+                .collect(),
             owner: journals.all().map(owner).collect(),
         }
     }
@@ -55,7 +62,10 @@ impl Rules {
     }
 
     fn turns(&self, journal: JournalIx, timer: Timer) -> bool {
-        matches!(self.timer(journal, timer), OwnerAction::TimeOut | OwnerAction::RequestCancellation)
+        matches!(
+            self.timer(journal, timer),
+            OwnerAction::TimeOut | OwnerAction::RequestCancellation
+        )
     }
 }
 
@@ -120,7 +130,10 @@ fn decide(seed: Option<Seed>, plan: &Plan, state: &State, step: StepIx, trigger:
             StepAction::Undo
         }
         (Some(Seed::JoinFiresEarly), Status::Running, StepStatus::Waiting)
-            if state.steps.values().any(|s| s.done.as_ref().is_some_and(|d| d.event_id == trigger)) =>
+            if state
+                .steps
+                .values()
+                .any(|s| s.done.as_ref().is_some_and(|d| d.event_id == trigger)) =>
         {
             StepAction::Run
         }

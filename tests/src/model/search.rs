@@ -66,9 +66,21 @@ impl fmt::Display for Search {
         } else {
             "CLEAN"
         };
-        let Self { states, moves, depth, completed, cancelled, took, .. } = self;
+        let Self {
+            states,
+            moves,
+            depth,
+            completed,
+            cancelled,
+            took,
+            ..
+        } = self;
         write!(f, "{word} after {states} states, {moves} moves, depth {depth}, ")?;
-        write!(f, "{completed} + {cancelled} quiet endings, {took:.1?}, {} MiB", self.memory >> 20)
+        write!(
+            f,
+            "{completed} + {cancelled} quiet endings, {took:.1?}, {} MiB",
+            self.memory >> 20
+        )
     }
 }
 
@@ -93,7 +105,12 @@ impl<'m> Explorer<'m> {
             cut: false,
             found: None,
         };
-        Self { model, seen: Table::new(), started: Instant::now(), report }
+        Self {
+            model,
+            seen: Table::new(),
+            started: Instant::now(),
+            report,
+        }
     }
 
     /// One level more: everything new that is one move away.
@@ -147,6 +164,7 @@ impl<'m> Explorer<'m> {
             wrong,
             path: self.replay(key),
         });
+        self.report.depth += usize::from(self.report.found.is_some());
         self.report
     }
 
@@ -161,7 +179,11 @@ impl<'m> Explorer<'m> {
         let mut at = start;
         let mut path = Vec::new();
         for key in keys.into_iter().rev().skip(1) {
-            let step = self.model.moves(&at).into_iter().find(|(_, to)| fingerprint(to) == key);
+            let step = self
+                .model
+                .moves(&at)
+                .into_iter()
+                .find(|(_, to)| fingerprint(to) == key);
             let Some(step) = step else { break };
             at = step.1;
             path.push(step);

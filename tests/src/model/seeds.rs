@@ -9,8 +9,10 @@ use super::plans;
 pub enum Seed {
     /// Acknowledge as soon as the call is answered, append afterwards.
     AckBeforeAppend,
-    /// Acknowledge after an append, without deciding again.
-    AckAfterAppend,
+    /// Decide once: acknowledge as soon as the outcome is recorded, by oneself or by somebody else. (Only the
+    /// latter half does harm: who appends an outcome in a saga that has turned always has a rival, the worker that
+    /// has the other of the opening and the turning event, and it decides again.)
+    DecideOnce,
     /// Acknowledge when an append is refused, without reading and deciding again.
     DroppedOnConflict,
     /// Append without a guard.
@@ -45,7 +47,7 @@ impl Seed {
     /// All of them.
     pub const ALL: [Self; 16] = [
         Self::AckBeforeAppend,
-        Self::AckAfterAppend,
+        Self::DecideOnce,
         Self::DroppedOnConflict,
         Self::NoGuard,
         Self::StaleReads,
@@ -81,7 +83,7 @@ impl fmt::Display for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::AckBeforeAppend => "acknowledge before the append",
-            Self::AckAfterAppend => "acknowledge after the append, without deciding again",
+            Self::DecideOnce => "acknowledge without deciding again",
             Self::DroppedOnConflict => "drop the outcome on a conflict",
             Self::NoGuard => "append without a guard",
             Self::StaleReads => "act on a stale read",

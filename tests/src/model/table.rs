@@ -21,7 +21,10 @@ struct Mixer(u64);
 
 impl Table {
     pub(super) fn new() -> Self {
-        Self { places: vec![(0, 0); 1 << 16], used: 0 }
+        Self {
+            places: vec![(0, 0); 1 << 16],
+            used: 0,
+        }
     }
 
     /// Remembers `key`; false if it was there.

@@ -22,7 +22,13 @@ impl Counterexample {
         for (i, (step, system)) in self.path.iter().enumerate() {
             let mark = if system.faults < faults { '!' } else { ' ' };
             faults = system.faults;
-            let _ = writeln!(story, "{:>4} {mark} {:<10} {}", i + 1, model.who(step.who), model.say(step));
+            let _ = writeln!(
+                story,
+                "{:>4} {mark} {:<10} {}",
+                i + 1,
+                model.who(step.who),
+                model.say(step)
+            );
         }
         let _ = writeln!(story, "       => {}", model.accuse(self.wrong, self.path.last()));
         if let Some((_, end)) = self.path.last() {
@@ -35,22 +41,34 @@ impl Counterexample {
 impl Model {
     /// The name of a consumer.
     pub fn who(&self, who: usize) -> &str {
-        if who == OWNER { "owner" } else { self.journals().plan().step(saga::StepIx(who)).name.as_str() }
+        if who == OWNER {
+            "owner"
+        } else {
+            self.journals().plan().step(saga::StepIx(who)).name.as_str()
+        }
     }
 
     /// The journal, the saga and the world of one system, one line each.
     pub fn show(&self, system: &System) -> String {
         let journals = self.journals();
-        let mut events: Vec<&str> = journals.back(system.head).map(|j| self.event(journals.last(j))).collect();
+        let mut events: Vec<&str> = journals
+            .back(system.head)
+            .map(|j| self.event(journals.last(j)))
+            .collect();
         events.reverse();
         let list = |of: &dyn Fn(usize) -> String| {
-            (0..STEPS).map(|s| format!("{} {}", self.who(s), of(s))).collect::<Vec<_>>().join(", ")
+            (0..STEPS)
+                .map(|s| format!("{} {}", self.who(s), of(s)))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let saga = list(&|s| journals.statuses(system.head)[s].to_string());
         let world = list(&|s| outside(system, s).to_owned());
         let status = journals.state(system.head).status;
         let journal = events.join(", ");
-        format!("          journal  {journal}\n          saga     {status}: {saga}\n          world    {world}\n")
+        format!(
+            "          journal  {journal}\n          saga     {status}: {saga}\n          world    {world}\n"
+        )
     }
 
     fn event(&self, event: EventIx) -> &str {
@@ -77,7 +95,10 @@ impl Model {
             Wrong::Contradiction(s) => {
                 format!("{}: the journal says one thing and the world another", name(s))
             }
-            Wrong::Forgotten(s) => format!("{} still owes the journal something, and nothing will remind it", name(s)),
+            Wrong::Forgotten(s) => format!(
+                "{} still owes the journal something, and nothing will remind it",
+                name(s)
+            ),
             Wrong::Stranded => "nothing is left to do, and the saga has not ended".into(),
             Wrong::Books => "the saga has ended, and the books are wrong".into(),
         }
@@ -88,27 +109,48 @@ impl Model {
         let on = step.trigger.map(|t| self.trigger(t)).unwrap_or_default();
         match step.what {
             What::Takes { read, twice, next } => {
-                let again = if twice { ", on which another worker still is," } else { "" };
+                let again = if twice {
+                    ", on which another worker still is,"
+                } else {
+                    ""
+                };
                 let events = if read == 1 { "event" } else { "events" };
-                format!("takes {on}{again} with the state of {read} {events}: {}", self.plan_of(next))
+                format!(
+                    "takes {on}{again} with the state of {read} {events}: {}",
+                    self.plan_of(next)
+                )
             }
             What::Calls(call, key) => format!("{}: {}", self.calls(call), answer(call, key)),
             What::Fails { call, happened, then } => {
-                let effect = if happened { "it works, but no answer comes" } else { "no answer comes" };
+                let effect = if happened {
+                    "it works, but no answer comes"
+                } else {
+                    "no answer comes"
+                };
                 format!("{}: {effect}; {}", self.calls(call), failure(then))
             }
             What::Appends(event, next) => format!("appends {}: {}", self.event(event), self.plan_of(next)),
             What::AppendsBlindly(event) => format!("appends {}, but sees a timeout", self.event(event)),
-            What::Floats(event) => format!("publishes {}, which is delayed; sees a timeout", self.event(event)),
+            What::Floats(event) => format!(
+                "publishes {}, which is delayed; sees a timeout",
+                self.event(event)
+            ),
             What::Conflicts(event, next) => {
-                format!("appends {}: refused, the guard is stale; {}", self.event(event), self.plan_of(next))
+                format!(
+                    "appends {}: refused, the guard is stale; {}",
+                    self.event(event),
+                    self.plan_of(next)
+                )
             }
             What::Rereads(next) => format!("reads from the leader: {}", self.plan_of(next)),
             What::Schedules(next) => format!("publishes a retry of {on}: {}", self.plan_of(next)),
             What::Acks => format!("acknowledges {on}, late"),
             What::Dies => format!("dies with {on} in hand"),
             What::DiesCalling => format!("dies with {on} in hand, its request under way"),
-            What::Arrives(key) => format!("(a request that nobody waits for arrives: {})", answer(Call::Run, key)),
+            What::Arrives(key) => format!(
+                "(a request that nobody waits for arrives: {})",
+                answer(Call::Run, key)
+            ),
             What::Lands(event) => format!("(a delayed {} lands)", self.event(event)),
         }
     }
@@ -139,7 +181,9 @@ impl Model {
         match call {
             Call::Run => "runs its effect",
             Call::Settle => "settles its key",
-            Call::Undo if self.config().seed == Some(Seed::UndoUnderForwardKey) => "undoes under the forward key",
+            Call::Undo if self.config().seed == Some(Seed::UndoUnderForwardKey) => {
+                "undoes under the forward key"
+            }
             Call::Undo => "takes its effect back",
         }
     }
@@ -164,7 +208,11 @@ const fn failure(then: Failure) -> &'static str {
 }
 
 const fn outside(system: &System, step: usize) -> &'static str {
-    match (system.world.keys[step], system.world.undone[step], system.world.under_way[step]) {
+    match (
+        system.world.keys[step],
+        system.world.undone[step],
+        system.world.under_way[step],
+    ) {
         (Key::Untouched, _, true) => "under way",
         (Key::Untouched, _, false) => "untouched",
         (Key::Happened, false, _) => "happened",

@@ -3,18 +3,23 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand};
 use jetsaga::{Nats, Timestamp, Token};
 
-use crate::{dev, letters, output::Output, past, place, show, stock, topology, watch, work};
+use crate::{demo, dev, letters, output::Output, past, place, show, stock, topology, watch, work};
 
 /// Sagas on NATS JetStream: run the checkout, and see what it does.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "jetsaga", version, propagate_version = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Print JSON: one document, or one line for each item where there are many.
     #[arg(long, global = true)]
     json: bool,
 
     /// Where the nats-server is.
-    #[arg(long, global = true, env = "JETSAGA_NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    #[arg(
+        long,
+        global = true,
+        env = "JETSAGA_NATS_URL",
+        default_value = "nats://127.0.0.1:4222"
+    )]
     nats_url: String,
 
     #[command(subcommand)]
@@ -25,6 +30,8 @@ pub struct Cli {
 enum Command {
     /// Run everything in one process: a nats-server, the payment provider and every worker.
     Dev(dev::Args),
+    /// Show it all: the documented order, then thousands more while workers are killed, then the books.
+    Demo(demo::Args),
     /// Place orders from a file, or from standard input with `-`: one JSON event, or one a line.
     Place(place::Args),
     /// Show one saga as a tree.
@@ -72,7 +79,6 @@ enum Command {
     #[command(subcommand)]
     Stock(stock::Command),
     /// Run one worker as a process of its own, with that worker's flags.
-    #[command(disable_help_flag = true)]
     Worker {
         /// order, payment, inventory, shipping, notifier or provider.
         name: String,
@@ -84,11 +90,21 @@ enum Command {
     Diagram,
 }
 
-/// Does what `cli` says. Exit code 0 if it was done, 1 if not.
-pub fn run(cli: Cli) -> ExitCode {
-    if let Command::Worker { name, args } = cli.command {
-        return work::run(&name, args);
+/// The whole tool: does what the command line says. Exit code 0 if it was done, 1 if not, 2 for a wrong line.
+pub fn main(line: Vec<OsString>) -> ExitCode {
+    // A worker has its own flags, some of which are called like the tool's.
+    if line.get(1).is_some_and(|word| word == "worker")
+        && let Some(name) = line
+            .get(2)
+            .and_then(|name| name.to_str())
+            .filter(|name| !name.starts_with('-'))
+    {
+        return work::run(name, line.get(3..).unwrap_or_default());
     }
+    run(Cli::parse_from(line))
+}
+
+fn run(cli: Cli) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -110,20 +126,29 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
     let connect = async || Nats::connect(&cli.nats_url, "jetsaga").await;
     match cli.command {
         Command::Dev(args) => dev::run(args).await,
+        Command::Demo(args) => demo::run(args, out).await,
         Command::Place(args) => place::run(&connect().await?, args, out).await,
         Command::Show { id, wait } => show::run(&connect().await?, &id, wait, out).await,
         Command::Watch { id } => watch::run(&connect().await?, id.as_ref(), out).await,
         Command::History { id, kind } => past::history(&connect().await?, &kind, &id, out).await,
-        Command::At { id, kind, time, sequence } => {
-            past::at(&connect().await?, &kind, &id, past::moment(time, sequence)?, out).await
-        }
+        Command::At {
+            id,
+            kind,
+            time,
+            sequence,
+        } => past::at(&connect().await?, &kind, &id, past::moment(time, sequence)?, out).await,
         Command::Letters(command) => letters::run(&connect().await?, command, out).await,
         Command::Topology(command) => topology::run(&connect().await?, command, out).await,
         Command::Stock(command) => stock::run(&connect().await?, command, out).await,
         Command::Diagram => {
-            print!("{}", jetsaga::mermaid(&jetsaga::Plan::of::<checkout::Checkout>()?));
+            print!(
+                "{}",
+                jetsaga::mermaid(&jetsaga::Plan::of::<checkout::Checkout>()?)
+            );
             Ok(())
         }
-        Command::Worker { .. } => Ok(()), // has a runtime of its own; see `run`
+        Command::Worker { name, .. } => {
+            anyhow::bail!("say `jetsaga worker {name} …`: flags of the tool come after")
+        }
     }
 }

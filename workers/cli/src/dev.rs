@@ -48,7 +48,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     start_telemetry(&engine);
     let server = NatsServer::start(&args.store.join("nats"), args.nats_port).await?;
     let provider = TcpListener::bind(args.provider_listen).await.with_context(|| {
-        format!("{} cannot be listened on; name another with --provider-listen", args.provider_listen)
+        format!(
+            "{} cannot be listened on; name another with --provider-listen",
+            args.provider_listen
+        )
     })?;
     let provider_url = format!("http://{}", provider.local_addr()?);
     let ledger = provider::Config::new(args.store.join("provider-ledger.jsonl"));
@@ -56,12 +59,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
     let nats = Nats::connect(&server.url(), "dev").await?;
     let notices = args.store.join("notices.jsonl").display().to_string();
-    let flags = ["--payment-provider-url", &provider_url, "--notifier-file", &notices];
+    let flags = [
+        "--payment-provider-url",
+        &provider_url,
+        "--notifier-file",
+        &notices,
+    ];
     let crew = start(SystemArgs::with(&flags)?, &nats, &engine, &stop).await?;
     seed::from_file(&Shelf::new(Journal::open(&nats).await?), &args.stock).await?;
     println!("{}", welcome(&server.url(), &provider_url, &notices));
 
-    crew.join_all().await.into_iter().collect::<anyhow::Result<Vec<()>>>()?;
+    crew.join_all()
+        .await
+        .into_iter()
+        .collect::<anyhow::Result<Vec<()>>>()?;
     served.await??;
     server.stop().await
 }
@@ -76,7 +87,9 @@ pub(crate) async fn start(
     let workers = workers(args, nats).await?;
     let mut topology = Topology::new(engine.replicas);
     for worker in &workers {
-        topology.consumers.extend(worker.topology(engine.replicas).consumers);
+        topology
+            .consumers
+            .extend(worker.topology(engine.replicas).consumers);
     }
     for difference in topology.ensure(nats).await?.1 {
         tracing::warn!(%difference, "the server differs");

@@ -62,19 +62,31 @@ pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::R
                 bar.inc(1);
             }
             bar.finish_and_clear();
-            let done = Done { redriven: chosen.len(), dropped: 0 };
+            let done = Done {
+                redriven: chosen.len(),
+                dropped: 0,
+            };
             out.print(&done, |done| format!("{} redriven", done.redriven))
         }
         Command::Drop { sequence } => {
             get(&letters, sequence).await?;
             letters.drop(sequence).await?;
-            out.print(&Done { redriven: 0, dropped: 1 }, |_| format!("letter {sequence} dropped"))
+            out.print(
+                &Done {
+                    redriven: 0,
+                    dropped: 1,
+                },
+                |_| format!("letter {sequence} dropped"),
+            )
         }
     }
 }
 
 async fn get(letters: &Letters, sequence: u64) -> anyhow::Result<Letter> {
-    letters.get(sequence).await?.with_context(|| format!("there is no letter {sequence}"))
+    letters
+        .get(sequence)
+        .await?
+        .with_context(|| format!("there is no letter {sequence}"))
 }
 
 fn brief(letter: &Letter) -> String {

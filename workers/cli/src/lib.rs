@@ -1,6 +1,6 @@
 //! The command-line tool `jetsaga`: runs the whole checkout on a laptop, and shows and steers a running system.
 //!
-//! Reading order: [`Cli`] (every command with its flags), `dev` (the whole system in one process), `place` and
+//! Reading order: `cli` (every command with its flags), `dev` (the whole system in one process), `place` and
 //! `show` (an order in, its saga as a tree), then the rest in any order.
 
 mod cli;
@@ -9,6 +9,7 @@ mod output;
 mod server;
 mod system;
 
+mod demo;
 mod dev;
 
 mod letters;
@@ -21,6 +22,6 @@ mod topology;
 mod watch;
 mod work;
 
-pub use cli::{Cli, run};
+pub use cli::main;
 pub use server::NatsServer;
 pub use system::{SystemArgs, topology as system_topology, workers as system_workers};

@@ -1,7 +1,5 @@
 //! `jetsaga`: see the library.
 
-use clap::Parser as _;
-
 fn main() -> std::process::ExitCode {
-    jetsaga_cli::run(jetsaga_cli::Cli::parse())
+    jetsaga_cli::main(std::env::args_os().collect())
 }

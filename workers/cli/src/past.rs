@@ -22,11 +22,18 @@ struct Line {
 /// Everything that happened to one entity, oldest first.
 pub(crate) async fn history(nats: &Nats, kind: &Token, id: &Token, out: Output) -> anyhow::Result<()> {
     let journal = Journal::open(nats).await?;
-    let history = journal.history::<Box<RawValue>>(&EntitySubject::new(kind, id)).await?;
+    let history = journal
+        .history::<Box<RawValue>>(&EntitySubject::new(kind, id))
+        .await?;
     anyhow::ensure!(!history.is_empty(), "there is no {kind} {id}");
     for recorded in history {
         out.print(&line(recorded), |line| {
-            let reason = line.event.reason.as_ref().map(|why| format!("  ({why})")).unwrap_or_default();
+            let reason = line
+                .event
+                .reason
+                .as_ref()
+                .map(|why| format!("  ({why})"))
+                .unwrap_or_default();
             format!(
                 "{:>8}  {}  {:<28}{reason}  {}",
                 line.sequence,
@@ -48,12 +55,22 @@ pub(crate) async fn at(
     out: Output,
 ) -> anyhow::Result<()> {
     let journal = Journal::open(nats).await?;
-    let found = journal.as_of::<Box<RawValue>>(&EntitySubject::new(kind, id), moment).await?;
+    let found = journal
+        .as_of::<Box<RawValue>>(&EntitySubject::new(kind, id), moment)
+        .await?;
     let found = found.with_context(|| format!("there was no {kind} {id} then"))?;
     let line = line(found);
     out.print(&line, |line| {
-        let state = line.event.state.as_ref().map(|state| pretty(state)).unwrap_or_default();
-        format!("after {} (sequence {}, {})\n{state}", line.event.event_type, line.sequence, line.stored_at)
+        let state = line
+            .event
+            .state
+            .as_ref()
+            .map(|state| pretty(state))
+            .unwrap_or_default();
+        format!(
+            "after {} (sequence {}, {})\n{state}",
+            line.event.event_type, line.sequence, line.stored_at
+        )
     })
 }
 
@@ -78,5 +95,7 @@ fn line(recorded: Recorded<Box<RawValue>>) -> Line {
 
 fn pretty(json: &RawValue) -> String {
     let value: Result<serde_json::Value, _> = serde_json::from_str(json.get());
-    value.and_then(|v| serde_json::to_string_pretty(&v)).unwrap_or_else(|_| json.get().to_owned())
+    value
+        .and_then(|v| serde_json::to_string_pretty(&v))
+        .unwrap_or_else(|_| json.get().to_owned())
 }

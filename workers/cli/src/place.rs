@@ -40,7 +40,9 @@ pub(crate) async fn run(nats: &Nats, args: Args, out: Output) -> anyhow::Result<
     let bar = progress(orders.len() as u64, "placing");
     let mut refused = 0;
     for (n, order) in orders.iter().enumerate() {
-        let answer = place(nats, order).await.with_context(|| format!("order {} of {}", n + 1, args.file))?;
+        let answer = place(nats, order)
+            .await
+            .with_context(|| format!("order {} of {}", n + 1, args.file))?;
         bar.inc(1);
         refused += usize::from(!answer.ok);
         bar.suspend(|| out.print(&answer, text))?;
@@ -57,7 +59,10 @@ async fn place(nats: &Nats, order: &[u8]) -> anyhow::Result<Answer> {
     let mut headers = HeaderMap::new();
     headers.insert(REPLY, inbox.parse::<HeaderValue>()?);
     let subject = "in.checkout.OrderCreated";
-    let stored = nats.jetstream.publish_with_headers(subject, headers, order.to_vec().into()).await?;
+    let stored = nats
+        .jetstream
+        .publish_with_headers(subject, headers, order.to_vec().into())
+        .await?;
     stored.await.context("the inbox did not take it")?;
     let answer = tokio::time::timeout(Duration::from_secs(10), answers.next()).await;
     let answer = answer.ok().flatten().context(
@@ -77,8 +82,13 @@ fn read(file: &str) -> anyhow::Result<Vec<Vec<u8>>> {
     if serde_json::from_slice::<serde_json::Value>(&text).is_ok() {
         return Ok(vec![text]);
     }
-    let lines = BufReader::new(text.as_slice()).split(b'\n').collect::<Result<Vec<_>, _>>()?;
-    Ok(lines.into_iter().filter(|line| !line.trim_ascii().is_empty()).collect())
+    let lines = BufReader::new(text.as_slice())
+        .split(b'\n')
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(lines
+        .into_iter()
+        .filter(|line| !line.trim_ascii().is_empty())
+        .collect())
 }
 
 fn text(answer: &Answer) -> String {

@@ -22,7 +22,10 @@ pub(crate) async fn from_file(shelf: &Shelf, file: &Path) -> anyhow::Result<Vec<
 pub(crate) async fn seed(shelf: &Shelf, sku: &Token, quantity: i64) -> anyhow::Result<()> {
     // A product's own name fits; the prefix may not, and then the name alone is as good.
     let operation = Token::new(&format!("seed-{sku}")).unwrap_or_else(|_| sku.clone());
-    match shelf.carry_out(Operation::adjust(operation, sku.clone(), quantity)).await? {
+    match shelf
+        .carry_out(Operation::adjust(operation, sku.clone(), quantity))
+        .await?
+    {
         Outcome::Adjusted { .. } => Ok(()),
         other => anyhow::bail!("{quantity} of {sku} cannot be stocked: {other:?}"),
     }

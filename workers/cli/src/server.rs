@@ -30,7 +30,12 @@ impl NatsServer {
         let binary = binary();
         std::fs::create_dir_all(store).with_context(|| format!("{} cannot be made", store.display()))?;
         let (child, port) = spawn(&binary, store, port).await?;
-        Ok(Self { child, binary, store: store.to_owned(), port })
+        Ok(Self {
+            child,
+            binary,
+            store: store.to_owned(),
+            port,
+        })
     }
 
     /// Where clients connect.
@@ -73,7 +78,11 @@ async fn spawn(binary: &Path, store: &Path, port: u16) -> anyhow::Result<(Child,
         let taken = std::net::TcpListener::bind(("127.0.0.1", port));
         drop(taken.with_context(|| format!("port {port} is in use; name another with --nats-port"))?);
     }
-    let asked = if port == 0 { "-1".to_owned() } else { port.to_string() };
+    let asked = if port == 0 {
+        "-1".to_owned()
+    } else {
+        port.to_string()
+    };
     let child = Command::new(binary)
         .args(["--addr", "127.0.0.1", "--port", &asked, "--jetstream"])
         .arg("--store_dir")
@@ -96,11 +105,7 @@ async fn spawn(binary: &Path, store: &Path, port: u16) -> anyhow::Result<(Child,
     wait_until_it_listens(child, store, &log).await
 }
 
-async fn wait_until_it_listens(
-    mut child: Child,
-    store: &Path,
-    log: &Path,
-) -> anyhow::Result<(Child, u16)> {
+async fn wait_until_it_listens(mut child: Child, store: &Path, log: &Path) -> anyhow::Result<(Child, u16)> {
     let pid = child.id().context("the nats-server ended at once")?;
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
@@ -114,7 +119,10 @@ async fn wait_until_it_listens(
         }
         sleep(Duration::from_millis(5)).await;
     }
-    anyhow::bail!("the nats-server does not listen after ten seconds: {}", last_words(log))
+    anyhow::bail!(
+        "the nats-server does not listen after ten seconds: {}",
+        last_words(log)
+    )
 }
 
 #[derive(Deserialize)]

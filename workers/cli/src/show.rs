@@ -3,7 +3,8 @@ use std::{fmt::Write as _, time::Duration};
 use anyhow::Context as _;
 use checkout::Checkout;
 use jetsaga::{
-    Freshness, Journal, Nats, Plan, Recorded, State, StepStatus, Timestamp, Token, saga::StepState,
+    EventId, Freshness, Journal, Nats, Plan, Recorded, State, Status, StepStatus, Timestamp, Token,
+    saga::{StepIx, StepState},
     subject::EntitySubject,
 };
 
@@ -17,9 +18,11 @@ pub(crate) async fn run(nats: &Nats, id: &Token, wait: Option<u64>, out: Output)
     if let Some(seconds) = wait {
         until_final(&journal, &entity, Duration::from_secs(seconds)).await?;
     }
-    let found = journal.last::<State>(&entity, Freshness::Leader).await?;
-    let found = found.with_context(|| format!("there is no order {id}"))?;
-    out.print(&found.state, |_| tree(&plan, &found))
+    let history = journal.history::<State>(&entity).await?;
+    let last = history
+        .last()
+        .with_context(|| format!("there is no order {id}"))?;
+    out.print(&last.state, |_| tree(&plan, &history))
 }
 
 /// Waits until the saga is completed or cancelled.
@@ -41,65 +44,111 @@ pub(crate) async fn until_final(
     }
 }
 
-/// The saga as a tree: each step with its time since the start, its attempts and its reasons.
-pub(crate) fn tree(plan: &Plan, found: &Recorded<State>) -> String {
-    let state = &found.state;
-    let start = state.start.at;
-    let mut text = format!("{} {}  {}", state.saga, state.id, state.status);
-    let _ = write!(text, "  ({} events, the last at sequence {})", state.events, found.sequence);
-    let _ = write!(text, "\n├─ {}  {}", plan.start, start);
-    if let Some(turn) = &state.turned {
-        let _ = write!(text, "\n├─ turned by {}: {}", turn.event_type, turn.reason);
+/// The saga as a tree: each step with its time since the start, its attempts and its reasons. Times are the
+/// server's, so they compare whichever worker wrote the event.
+pub(crate) fn tree(plan: &Plan, history: &[Recorded<State>]) -> String {
+    let (Some(first), Some(last)) = (history.first(), history.last()) else {
+        return String::new();
+    };
+    let state = &last.state;
+    let times = Times {
+        start: first.stored_at,
+        history,
+    };
+    let mut text = format!(
+        "{} {}  {}  {} events in {}\n├─ {}  {}",
+        state.saga,
+        state.id,
+        state.status,
+        state.events,
+        human(last.stored_at.since(first.stored_at)),
+        plan.start,
+        first.stored_at
+    );
+    let turned = state.turned.as_ref().map(|turn| turn.event_id);
+    if let Some(turn) = history.iter().find(|r| Some(r.event.event_id) == turned) {
+        let reason = turn.event.reason.as_deref().unwrap_or("no reason given");
+        let _ = write!(
+            text,
+            "\n├─ turned by {} {}: {reason}",
+            turn.event.event_type,
+            times.of(turn)
+        );
     }
-    let last = plan.steps().count() - 1;
-    for (ix, step) in plan.steps() {
-        let branch = if ix.0 == last { "└─" } else { "├─" };
-        let rail = if ix.0 == last { "   " } else { "│  " };
+    let steps: Vec<_> = plan.steps().collect();
+    for (n, (ix, step)) in steps.iter().enumerate() {
+        let is_last = n + 1 == steps.len() && state.status != Status::Cancelled;
+        let (branch, rail) = if is_last {
+            ("└─", "   ")
+        } else {
+            ("├─", "│  ")
+        };
         let known = state.steps.get(&step.name).cloned().unwrap_or_default();
-        let _ = write!(text, "\n{branch} {:<10} {:<9}", step.name, known.status);
-        let _ = write!(text, " {}", when(&known, start).trim_end());
-        for line in story(plan, ix, &known, start) {
+        let _ = write!(text, "\n{branch} {:<10} {}", step.name, known.status);
+        for line in times.story(plan, *ix, &known) {
             let _ = write!(text, "\n{rail}   {line}");
         }
+    }
+    if state.status == Status::Cancelled {
+        let _ = write!(text, "\n└─ {} {}", last.event.event_type, times.of(last));
     }
     text
 }
 
-/// How long the step was open.
-fn when(step: &StepState, start: Timestamp) -> String {
-    let ended = [&step.done, &step.refused].into_iter().flatten().map(|o| o.at).next();
-    match (step.opened_at, ended) {
-        (Some(opened), Some(ended)) => {
-            format!("opened +{}, took {}", human(opened.since(start)), human(ended.since(opened)))
-        }
-        (Some(opened), None) => format!("opened +{}", human(opened.since(start))),
-        _ => String::new(),
-    }
+/// When the events of one saga happened, since its start.
+struct Times<'a> {
+    start: Timestamp,
+    history: &'a [Recorded<State>],
 }
 
-/// What happened to the step, in its order.
-fn story(plan: &Plan, ix: jetsaga::saga::StepIx, step: &StepState, start: Timestamp) -> Vec<String> {
-    let names = plan.step(ix);
-    let undone = names.undone.as_ref().map(ToString::to_string).unwrap_or_default();
-    let all = [
-        (names.done.to_string(), &step.done),
-        (names.refused.to_string(), &step.refused),
-        (undone, &step.undone),
-    ];
-    let mut lines: Vec<String> = all
-        .into_iter()
-        .filter_map(|(name, outcome)| outcome.as_ref().map(|outcome| (name, outcome)))
-        .map(|(name, outcome)| {
+impl Times<'_> {
+    fn of(&self, event: &Recorded<State>) -> String {
+        format!("+{}", human(event.stored_at.since(self.start)))
+    }
+
+    fn at(&self, id: EventId) -> String {
+        self.history
+            .iter()
+            .find(|r| r.event.event_id == id)
+            .map_or_else(|| "+?".to_owned(), |r| self.of(r))
+    }
+
+    /// What happened to a step, in its order.
+    fn story(&self, plan: &Plan, ix: StepIx, step: &StepState) -> Vec<String> {
+        let names = plan.step(ix);
+        let undone = names.undone.as_ref().unwrap_or(&names.done);
+        let outcomes = [
+            (&names.done, &step.done),
+            (&names.refused, &step.refused),
+            (undone, &step.undone),
+        ];
+        let mut lines: Vec<String> = step
+            .opened_by
+            .map(|by| format!("opened {}", self.at(by)))
+            .into_iter()
+            .collect();
+        lines.extend(outcomes.into_iter().filter_map(|(name, outcome)| {
+            let outcome = outcome.as_ref()?;
             let attempts = outcome.attempt.unwrap_or(1);
             let plural = if attempts == 1 { "attempt" } else { "attempts" };
-            let why = outcome.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            format!("{name} +{}, {attempts} {plural}{why}", human(outcome.at.since(start)))
-        })
-        .collect();
-    if let Some(stuck) = &step.stuck {
-        lines.push(format!("STUCK going {} since {}: {}", stuck.direction, stuck.since, stuck.reason));
-    } else if step.status == StepStatus::Open {
-        lines.push("no outcome yet".to_owned());
+            let why = outcome
+                .reason
+                .as_ref()
+                .map(|why| format!(": {why}"))
+                .unwrap_or_default();
+            Some(format!(
+                "{name} {}, {attempts} {plural}{why}",
+                self.at(outcome.event_id)
+            ))
+        }));
+        if let Some(stuck) = &step.stuck {
+            lines.push(format!(
+                "STUCK going {} since {}: {}",
+                stuck.direction, stuck.since, stuck.reason
+            ));
+        } else if step.status == StepStatus::Open {
+            lines.push("no outcome yet".to_owned());
+        }
+        lines
     }
-    lines
 }

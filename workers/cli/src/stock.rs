@@ -49,10 +49,17 @@ pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::R
     let shelf = Shelf::new(Journal::open(nats).await?);
     match command {
         Command::Show { sku } => show(&shelf, sku, out).await,
-        Command::Adjust { sku, quantity, operation } => {
+        Command::Adjust {
+            sku,
+            quantity,
+            operation,
+        } => {
             let change = Operation::adjust(operation.clone(), sku.clone(), quantity);
             match shelf.carry_out(change).await? {
-                Outcome::Adjusted { sku: was, quantity: by } if was == sku && by == quantity => {}
+                Outcome::Adjusted {
+                    sku: was,
+                    quantity: by,
+                } if was == sku && by == quantity => {}
                 Outcome::Adjusted { sku, quantity } => {
                     anyhow::bail!("operation {operation} was {quantity} of {sku}; name another")
                 }
@@ -75,11 +82,24 @@ pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::R
 async fn show(shelf: &Shelf, sku: Token, out: Output) -> anyhow::Result<()> {
     let product = shelf.product(&sku).await?;
     let product = product.with_context(|| format!("there is no product {sku}"))?;
-    let Product { on_hand, reserved, shipped, .. } = product;
-    out.print(&Line { sku, on_hand, reserved, shipped }, |line| {
-        format!(
-            "{:<20} on hand {:>8}  reserved {:>8}  shipped {:>8}",
-            line.sku, line.on_hand, line.reserved, line.shipped
-        )
-    })
+    let Product {
+        on_hand,
+        reserved,
+        shipped,
+        ..
+    } = product;
+    out.print(
+        &Line {
+            sku,
+            on_hand,
+            reserved,
+            shipped,
+        },
+        |line| {
+            format!(
+                "{:<20} on hand {:>8}  reserved {:>8}  shipped {:>8}",
+                line.sku, line.on_hand, line.reserved, line.shipped
+            )
+        },
+    )
 }

@@ -48,6 +48,10 @@ fn report(out: Output, created: Vec<String>, differences: &[Difference]) -> anyh
     out.print(&Report { created, differences }, |report| {
         let created = report.created.iter().map(|what| format!("created {what}"));
         let lines: Vec<String> = created.chain(report.differences.iter().cloned()).collect();
-        if lines.is_empty() { "nothing to do".to_owned() } else { lines.join("\n") }
+        if lines.is_empty() {
+            "nothing to do".to_owned()
+        } else {
+            lines.join("\n")
+        }
     })
 }

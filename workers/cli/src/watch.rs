@@ -11,8 +11,7 @@ use crate::output::Output;
 pub(crate) async fn run(nats: &Nats, id: Option<&Token>, out: Output) -> anyhow::Result<()> {
     let mut stop = on_signal()?;
     let id = id.map_or("*", Token::as_str);
-    let stream: jetstream::stream::Stream<()> =
-        nats.jetstream.get_stream_no_info(subject::EVENTS).await?;
+    let stream: jetstream::stream::Stream<()> = nats.jetstream.get_stream_no_info(subject::EVENTS).await?;
     let consumer = stream
         .create_consumer(pull::OrderedConfig {
             filter_subject: format!("evt.checkout.*.{id}"),
@@ -26,13 +25,24 @@ pub(crate) async fn run(nats: &Nats, id: Option<&Token>, out: Output) -> anyhow:
             message = messages.next() => message,
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
-        let Some(message) = message else { anyhow::bail!("the stream of events ended") };
+        let Some(message) = message else {
+            anyhow::bail!("the stream of events ended")
+        };
         let event: Event<State> = serde_json::from_slice(&message?.payload)?;
         out.print(&event, |event| {
-            let Some(state) = &event.state else { return String::new() };
-            let steps: Vec<String> =
-                state.steps.iter().map(|(name, step)| format!("{name} {}", step.status)).collect();
-            let why = event.reason.as_ref().map(|why| format!("  ({why})")).unwrap_or_default();
+            let Some(state) = &event.state else {
+                return String::new();
+            };
+            let steps: Vec<String> = state
+                .steps
+                .iter()
+                .map(|(name, step)| format!("{name} {}", step.status))
+                .collect();
+            let why = event
+                .reason
+                .as_ref()
+                .map(|why| format!("  ({why})"))
+                .unwrap_or_default();
             format!(
                 "{}  {:<16} {:<26} {:<12} {}{why}",
                 event.timestamp,

@@ -4,15 +4,33 @@ use clap::Parser as _;
 use jetsaga::launch_from;
 
 /// Runs one worker as this process: the same code as the worker's own binary.
-pub(crate) fn run(name: &str, args: Vec<OsString>) -> ExitCode {
-    let line = std::iter::once(OsString::from(format!("jetsaga worker {name}"))).chain(args);
+pub(crate) fn run(name: &str, args: &[OsString]) -> ExitCode {
+    let line = std::iter::once(OsString::from(format!("jetsaga worker {name}"))).chain(args.iter().cloned());
     match name {
-        "order" => launch_from("order", "Lets orders in, and ends what was taken back", line, order::worker),
-        "payment" => {
-            launch_from("payment", "Charges orders, and gives money back", line, payment::worker)
-        }
-        "inventory" => launch_from("inventory", "Reserves stock, all or none", line, inventory::worker),
-        "shipping" => launch_from("shipping", "Ships what is paid and reserved", line, shipping::worker),
+        "order" => launch_from(
+            "order",
+            "Lets orders in, and ends what was taken back",
+            line,
+            order::worker,
+        ),
+        "payment" => launch_from(
+            "payment",
+            "Charges orders, and gives money back",
+            line,
+            payment::worker,
+        ),
+        "inventory" => launch_from(
+            "inventory",
+            "Reserves stock, all or none",
+            line,
+            inventory::worker,
+        ),
+        "shipping" => launch_from(
+            "shipping",
+            "Ships what is paid and reserved",
+            line,
+            shipping::worker,
+        ),
         "notifier" => launch_from("notifier", "Tells customers how it ended", line, notifier::worker),
         "provider" => provider(line),
         other => {

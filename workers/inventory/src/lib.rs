@@ -2,7 +2,9 @@
 //! and, as a plain handler, marks them as shipped when the order is on its way. Stock lives in the journal under the
 //! guard, so it is never oversold, however many replicas work on it.
 
+mod memory;
 mod shelf;
+mod turns;
 
 use checkout::{
     Checkout, Inventory, InventoryReleased, InventoryReserved, OrderCreated, OutOfStock,
@@ -28,7 +30,12 @@ pub async fn worker(_: Args, nats: Nats) -> anyhow::Result<Worker> {
     let shelf = Shelf::new(Journal::open(&nats).await?);
     Ok(Worker::new("inventory")
         .step::<Checkout, Inventory>(Warehouse { shelf: shelf.clone() })?
-        .handler("inventory-shipped", "checkout", &["OrderShipped"], Warehouse { shelf })?)
+        .handler(
+            "inventory-shipped",
+            "checkout",
+            &["OrderShipped"],
+            Warehouse { shelf },
+        )?)
 }
 
 struct Warehouse {
@@ -46,7 +53,10 @@ impl Perform<Inventory> for Warehouse {
         match self.shelf.carry_out(wanted).await? {
             Stock::Held => done(InventoryReserved { order_id: id }),
             Stock::Refused { short } => refuse(out_of_stock(id, &short)),
-            Stock::Forbidden => refuse(OutOfStock { order_id: id, reason: "cancelled".to_owned() }),
+            Stock::Forbidden => refuse(OutOfStock {
+                order_id: id,
+                reason: "cancelled".to_owned(),
+            }),
             other => anyhow::bail!("a reserve cannot end {other:?}"),
         }
     }
@@ -69,8 +79,14 @@ impl Perform<Inventory> for Warehouse {
 
 impl Compensate<Inventory> for Warehouse {
     async fn undo(&self, _: &Effect, held: InventoryReserved) -> anyhow::Result<InventoryReleased> {
-        match self.shelf.carry_out(Operation::release(held.order_id.clone())).await? {
-            Stock::Released => Ok(InventoryReleased { order_id: held.order_id }),
+        match self
+            .shelf
+            .carry_out(Operation::release(held.order_id.clone()))
+            .await?
+        {
+            Stock::Released => Ok(InventoryReleased {
+                order_id: held.order_id,
+            }),
             other => anyhow::bail!("the release of a held reservation cannot end {other:?}"),
         }
     }
@@ -86,5 +102,8 @@ impl Handler for Warehouse {
 }
 
 fn out_of_stock(order_id: Token, short: &Token) -> OutOfStock {
-    OutOfStock { order_id, reason: format!("{short} is out of stock") }
+    OutOfStock {
+        order_id,
+        reason: format!("{short} is out of stock"),
+    }
 }

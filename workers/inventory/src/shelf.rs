@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use checkout::stock::{
     Adjustment, Append, Key, Ledger, Next, Observed, Operation, Outcome, Product, Reservation, Seen, Source,
     StockError, Write,
@@ -7,11 +9,15 @@ use jetsaga::{
     subject::EntitySubject,
 };
 
+use crate::{memory::Memory, turns::Turns};
+
 /// The stock in the journal: performs what the protocol of [`checkout::stock`] says, and nothing else. Cheap to
 /// clone.
 #[derive(Clone, Debug)]
 pub struct Shelf {
     journal: Journal,
+    memory: Arc<Memory>,
+    turns: Arc<Turns>,
 }
 
 /// Why an operation on stock has not come to its end. It may be carried out anew.
@@ -36,8 +42,12 @@ pub enum ShelfError {
 
 impl Shelf {
     /// The stock in this journal.
-    pub const fn new(journal: Journal) -> Self {
-        Self { journal }
+    pub fn new(journal: Journal) -> Self {
+        Self {
+            journal,
+            memory: Arc::default(),
+            turns: Arc::default(),
+        }
     }
 
     /// Carries `operation` out to its end. Under one id it comes to one outcome, whoever carries it out and however
@@ -48,7 +58,20 @@ impl Shelf {
     /// anew brings it to its end.
     pub async fn carry_out(&self, mut operation: Operation) -> Result<Outcome, ShelfError> {
         let mut next = operation.next(Observed::Nothing);
+        let mut turn = Vec::new();
         loop {
+            match &next {
+                Next::Load {
+                    key: Key::Product(_), ..
+                }
+                | Next::Append(Append::Product(_)) => {
+                    if turn.is_empty() {
+                        turn = self.turns.take(operation.products()).await;
+                    }
+                }
+                Next::Append(_) => turn.clear(),
+                Next::Load { .. } | Next::Done(_) | Next::Broken(_) => {}
+            }
             let seen = match next {
                 Next::Load { key, from } => self.load(&key, from).await?,
                 Next::Append(append) => self.append(&append).await?,
@@ -64,19 +87,25 @@ impl Shelf {
     /// # Errors
     /// When the journal does not answer.
     pub async fn product(&self, sku: &Token) -> Result<Option<Product>, ShelfError> {
-        Ok(self.last::<Product>(sku, Freshness::Leader).await?.map(|seen| seen.state))
+        Ok(self
+            .last::<Product>(sku, Freshness::Leader)
+            .await?
+            .map(|seen| seen.state))
     }
 
     async fn load(&self, key: &Key, from: Source) -> Result<Observed, ShelfError> {
-        let fresh = match from {
-            Source::Anywhere => Freshness::Any,
-            Source::Leader => Freshness::Leader,
+        let fresh = match (from, self.memory.recall(key)) {
+            (Source::Anywhere, Some(known)) => return Ok(known),
+            (Source::Anywhere, None) => Freshness::Any,
+            (Source::Leader, _) => Freshness::Leader,
         };
-        Ok(match key {
+        let seen = match key {
             Key::Product(sku) => Observed::Product(self.last(sku, fresh).await?),
             Key::Reservation(order) => Observed::Reservation(self.last(order, fresh).await?),
             Key::Adjustment(id) => Observed::Adjustment(self.last(id, fresh).await?),
-        })
+        };
+        self.memory.keep(key, &seen);
+        Ok(seen)
     }
 
     async fn append(&self, append: &Append) -> Result<Observed, ShelfError> {
@@ -86,7 +115,10 @@ impl Shelf {
             Append::Adjustment(write) => self.write::<Adjustment>(write).await?,
         };
         match answer {
-            Ok(sequence) => Ok(Observed::Appended(sequence)),
+            Ok(sequence) => {
+                self.memory.wrote(append, sequence);
+                Ok(Observed::Appended(sequence))
+            }
             Err(AppendError::Stale { .. }) => Ok(Observed::Conflict),
             Err(AppendError::InFlight | AppendError::Unknown(_)) => Ok(Observed::Unknown),
             Err(error @ AppendError::Refused { .. }) => Err(error.into()),
@@ -95,7 +127,10 @@ impl Shelf {
 
     async fn last<E: Ledger>(&self, id: &Token, fresh: Freshness) -> Result<Option<Seen<E>>, ShelfError> {
         let found = self.journal.last::<E>(&subject::<E>(id)?, fresh).await?;
-        Ok(found.map(|found| Seen { state: found.state, sequence: found.sequence }))
+        Ok(found.map(|found| Seen {
+            state: found.state,
+            sequence: found.sequence,
+        }))
     }
 
     /// The id of an event is derived from its place in its entity's chain: there is one for each.
@@ -105,7 +140,10 @@ impl Shelf {
         let event_type = Token::new(write.event_type())?;
         let event = Event::<()>::new(id, event_type, now(), write.json()?);
         let event = event.with_state(Some(write.after()?));
-        Ok(self.journal.append(&subject::<E>(&write.id)?, write.guard, &event).await)
+        Ok(self
+            .journal
+            .append(&subject::<E>(&write.id)?, write.guard, &event)
+            .await)
     }
 }
 

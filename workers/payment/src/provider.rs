@@ -37,7 +37,7 @@ impl Provider {
     pub(crate) fn new(url: String, currency: String) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(2))
-            .timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(5))
             .build()?;
         Ok(Self { client, url, currency })
     }

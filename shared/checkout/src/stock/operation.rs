@@ -83,6 +83,12 @@ impl Operation {
         Self::new(Aim::Adjust { sku, quantity }, adjustment, Items::default())
     }
 
+    /// The products that it touches, in the order of names; none until they are known. A driver may keep its own
+    /// operations on one product apart; nothing rests on it.
+    pub fn products(&self) -> impl Iterator<Item = &Token> {
+        self.parts.iter().map(|part| &part.sku)
+    }
+
     fn new(aim: Aim, id: Token, items: Items) -> Self {
         let (decider, fresh, sweep) = (Decider::Unread, false, Sweep::default());
         let mut operation = Self {

@@ -33,7 +33,12 @@ impl Audit {
     /// The books after a product event; an error if an operation is applied a second time.
     pub fn after(&self, write: &Write<Product>) -> Result<Self, String> {
         let mut books = self.clone();
-        let StockChange { sku, cause, quantity, settled } = &write.payload;
+        let StockChange {
+            sku,
+            cause,
+            quantity,
+            settled,
+        } = &write.payload;
         let (id, refusable) = match cause {
             Cause::OrderId(id) => (id, Move::Hold),
             Cause::AdjustmentId(id) => (id, Move::Adjust),
@@ -92,13 +97,20 @@ fn numbers(world: &World, sku: &Token, product: &Product) -> Result<(), String> 
             Move::Release => (-units, 0),
             Move::Ship => (-units, *units),
         };
-        sums[0] += if mark.kind == Move::Adjust { *units } else { -held - gone };
+        sums[0] += if mark.kind == Move::Adjust {
+            *units
+        } else {
+            -held - gone
+        };
         sums[1] += held;
         sums[2] += gone;
         let hold = world.audit.net(of, Move::Hold, &mark.id);
         let after = world.audit.net(of, Move::Release, &mark.id) + world.audit.net(of, Move::Ship, &mark.id);
         if mark.kind != Move::Adjust && after > hold {
-            return Err(format!("{} gives back or ships more of {sku} than it holds", mark.id));
+            return Err(format!(
+                "{} gives back or ships more of {sku} than it holds",
+                mark.id
+            ));
         }
     }
     let numbers = [product.on_hand, product.reserved, product.shipped].map(|n| i64::try_from(n).unwrap());
@@ -125,7 +137,9 @@ fn decided(world: &World, key: &Key, order: &Token) -> Result<(), String> {
         };
         if !fits {
             let status = reservation.status;
-            return Err(format!("{order} is {status:?} with {sku}: held {hold}, released {release}, shipped {ship}"));
+            return Err(format!(
+                "{order} is {status:?} with {sku}: held {hold}, released {release}, shipped {ship}"
+            ));
         }
     }
     Ok(())
@@ -155,7 +169,9 @@ pub fn at_rest(world: &World, tasks: &[Task]) -> Result<(), String> {
 
 /// What is left in a list may be dropped by anybody.
 fn recorded(world: &World, mark: &Mark) -> Result<(), String> {
-    let status = world.reservation(&Key::Reservation(mark.id.clone())).map(|r| r.status);
+    let status = world
+        .reservation(&Key::Reservation(mark.id.clone()))
+        .map(|r| r.status);
     let fits = match mark.kind {
         Move::Hold => matches!(
             status,
@@ -167,16 +183,30 @@ fn recorded(world: &World, mark: &Mark) -> Result<(), String> {
             .adjustment(&Key::Adjustment(mark.id.clone()))
             .is_some_and(|a| a.status == AdjustmentStatus::Applied),
     };
-    if fits { Ok(()) } else { Err(format!("its reservation is {status:?}")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("its reservation is {status:?}"))
+    }
 }
 
 /// Nothing is reserved by an order that did not get it.
 fn kept_out(world: &World, key: &Key, order: &Token) -> Result<(), String> {
-    let against = world
-        .reservation(key)
-        .is_none_or(|r| matches!(r.status, ReservationStatus::Refused | ReservationStatus::Forbidden));
-    match world.audit.moved.iter().find(|((_, mark), _)| against && mark.id == *order) {
-        Some(((sku, mark), units)) => Err(format!("{order} is decided against, but {mark:?} of {units} {sku} is left")),
+    let against = world.reservation(key).is_none_or(|r| {
+        matches!(
+            r.status,
+            ReservationStatus::Refused | ReservationStatus::Forbidden
+        )
+    });
+    match world
+        .audit
+        .moved
+        .iter()
+        .find(|((_, mark), _)| against && mark.id == *order)
+    {
+        Some(((sku, mark), units)) => Err(format!(
+            "{order} is decided against, but {mark:?} of {units} {sku} is left"
+        )),
         None => Ok(()),
     }
 }
@@ -211,13 +241,20 @@ fn agrees(world: &World, task: &Task, outcome: &Outcome) -> Result<(), String> {
         ("release" | "ship", Outcome::Released) => status == Some(ReservationStatus::Released),
         ("release" | "ship", Outcome::Shipped) => status == Some(ReservationStatus::Shipped),
         ("release" | "ship", Outcome::Absent) => status.is_none(),
-        ("adjust", Outcome::Adjusted { .. }) => {
-            world.adjustment(&Key::Adjustment(id)).is_some_and(|a| a.status == AdjustmentStatus::Applied)
-        }
-        ("adjust", Outcome::NotAdjusted { .. }) => {
-            world.adjustment(&Key::Adjustment(id)).is_some_and(|a| a.status == AdjustmentStatus::Refused)
-        }
+        ("adjust", Outcome::Adjusted { .. }) => world
+            .adjustment(&Key::Adjustment(id))
+            .is_some_and(|a| a.status == AdjustmentStatus::Applied),
+        ("adjust", Outcome::NotAdjusted { .. }) => world
+            .adjustment(&Key::Adjustment(id))
+            .is_some_and(|a| a.status == AdjustmentStatus::Refused),
         _ => false,
     };
-    if fits { Ok(()) } else { Err(format!("{} was told {outcome:?}; the reservation is {status:?}", task.name)) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!(
+            "{} was told {outcome:?}; the reservation is {status:?}",
+            task.name
+        ))
+    }
 }

@@ -55,7 +55,14 @@ impl Flaw {
 
     /// Whether states given out under this flaw differ from the journal's.
     pub fn lies(self) -> bool {
-        matches!(self, Self::ListUnread | Self::NoGuard | Self::ConflictIsSuccess | Self::UnknownIsSuccess | Self::NoWithdrawal)
+        matches!(
+            self,
+            Self::ListUnread
+                | Self::NoGuard
+                | Self::ConflictIsSuccess
+                | Self::UnknownIsSuccess
+                | Self::NoWithdrawal
+        )
     }
 
     /// The answer to an append that is not made.
@@ -90,7 +97,9 @@ impl Flaw {
 
     /// What this load answers instead of the truth.
     pub fn distort(self, worker: &Worker, key: &Key, truth: &Observed) -> Option<Observed> {
-        let Next::Load { from, .. } = worker.next else { return None };
+        let Next::Load { from, .. } = worker.next else {
+            return None;
+        };
         match (self, key, truth) {
             (Self::ListUnread, Key::Product(_), Observed::Product(Some(seen))) => {
                 let state = Product {
@@ -100,7 +109,9 @@ impl Flaw {
                 let sequence = seen.sequence;
                 Some(Observed::Product(Some(Seen { state, sequence })))
             }
-            (Self::DroppedEarly, Key::Reservation(_), Observed::Reservation(None)) if from == Source::Anywhere => {
+            (Self::DroppedEarly, Key::Reservation(_), Observed::Reservation(None))
+                if from == Source::Anywhere =>
+            {
                 let state = Reservation {
                     status: ReservationStatus::Held,
                     items: serde_json::from_str(r#"{"A":1}"#).unwrap(),
@@ -118,7 +129,13 @@ impl Flaw {
     /// What a flawed worker keeps in mind, before it is given `answer`.
     pub fn remember(self, world: &World, task: &Task, worker: &mut Worker, answer: &Observed) {
         match (self, &worker.next, answer) {
-            (Self::DeciderOnce, Next::Load { from: Source::Leader, .. }, Observed::Reservation(_)) => {
+            (
+                Self::DeciderOnce,
+                Next::Load {
+                    from: Source::Leader, ..
+                },
+                Observed::Reservation(_),
+            ) => {
                 worker.remembered.get_or_insert_with(|| answer.clone());
             }
             (Self::DeciderOnce, Next::Append(Append::Reservation(_)), _) => worker.remembered = None,
@@ -126,7 +143,13 @@ impl Flaw {
                 let first = Some(world.read(&task.own).0);
                 worker.remembered = worker.remembered.take().or(first);
             }
-            (Self::DeciderFirst, Next::Load { from: Source::Leader, .. }, Observed::Reservation(_)) => {
+            (
+                Self::DeciderFirst,
+                Next::Load {
+                    from: Source::Leader, ..
+                },
+                Observed::Reservation(_),
+            ) => {
                 worker.remembered = None;
             }
             (Self::StaleCleanUp, Next::Append(Append::Reservation(_)), Observed::Appended(_)) => {

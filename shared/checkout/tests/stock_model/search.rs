@@ -1,14 +1,14 @@
 //! Every state that can be reached, breadth first, so that a counterexample is a shortest one.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
     time::Instant,
 };
 
 use super::{
     audit,
     flaw::Flaw,
-    world::{Task, Turn, World},
+    world::{Task, World},
 };
 
 pub struct Found {
@@ -17,6 +17,8 @@ pub struct Found {
     pub exhausted: bool,
     /// The first violation and the moves that lead to it.
     pub violation: Option<(String, Vec<String>)>,
+    /// The event types that were appended, and the outcomes that workers were told.
+    pub happened: BTreeSet<&'static str>,
     pub seconds: f64,
 }
 
@@ -31,6 +33,7 @@ pub fn explore(start: &World, tasks: &[Task], flaw: Flaw, limit: usize) -> Found
         at_rest: 0,
         exhausted: true,
         violation: None,
+        happened: BTreeSet::new(),
         seconds: 0.0,
     };
     'search: while let Some((fingerprint, world)) = queue.pop_front() {
@@ -39,6 +42,7 @@ pub fn explore(start: &World, tasks: &[Task], flaw: Flaw, limit: usize) -> Found
             found.violation = Some((why, path(start, tasks, flaw, &parents, fingerprint)));
             break;
         }
+        world.happening(&mut found.happened);
         for (what, next) in world.moves(tasks, flaw) {
             match next {
                 Ok(next) => {
@@ -67,10 +71,14 @@ fn check(world: &World, tasks: &[Task], sample: u64, flaw: Flaw, rests: &mut usi
     audit::always(world)?;
     if world.at_rest(tasks) {
         *rests += 1;
-        return audit::at_rest(world, tasks);
+        audit::at_rest(world, tasks)?;
     }
     // Liveness, on a sample: whoever is left alone comes to the end.
-    if flaw == Flaw::None && sample.is_multiple_of(256) { alone(world, tasks) } else { Ok(()) }
+    if flaw == Flaw::None && sample.is_multiple_of(256) {
+        alone(world, tasks)
+    } else {
+        Ok(())
+    }
 }
 
 /// Runs the workers one after the other, without faults, and looks at what they leave.
@@ -81,14 +89,18 @@ fn alone(world: &World, tasks: &[Task]) -> Result<(), String> {
     world.faults.stale = false;
     world.delayed.clear();
     for moves in 0.. {
-        if world.at_rest(tasks) {
+        if world.ended(tasks) {
             return audit::at_rest(&world, tasks);
         }
         if moves > 40 * tasks.len() {
             break;
         }
-        let next = world.moves(tasks, Flaw::None).into_iter().find(|(turn, _)| !matches!(turn, Turn::Dies(_)));
-        world = next.ok_or("nobody can move")?.1?;
+        world = world
+            .moves(tasks, Flaw::None)
+            .into_iter()
+            .next()
+            .ok_or("nobody can move")?
+            .1?;
     }
     Err("left alone, the workers do not come to the end".to_owned())
 }
@@ -107,7 +119,9 @@ fn path(start: &World, tasks: &[Task], flaw: Flaw, parents: &Parents, end: u64) 
     let mut moves = Vec::new();
     for target in targets {
         let step = world.moves(tasks, flaw).into_iter().find_map(|(what, next)| {
-            next.ok().filter(|next| next.fingerprint(tasks) == target).map(|next| (what, next))
+            next.ok()
+                .filter(|next| next.fingerprint(tasks) == target)
+                .map(|next| (what, next))
         });
         let Some((what, next)) = step else { break };
         moves.push(world.tell(what, tasks));

@@ -4,15 +4,15 @@
 //! is one load or one append of one worker, or a fault.
 
 use std::{
-    collections::{BTreeMap, hash_map::DefaultHasher},
+    collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     ops::Deref,
     rc::Rc,
 };
 
 use checkout::stock::{
-    Adjustment, Append, Key, Ledger, Next, Observed, Operation, Outcome, Product, Reservation, Seen, Source,
-    Write,
+    Adjustment, AdjustmentStatus, Append, Key, Ledger, Next, Observed, Operation, Outcome, Product,
+    Reservation, ReservationStatus, Seen, Source, Write,
 };
 
 use super::{audit::Audit, flaw::Flaw};
@@ -91,11 +91,13 @@ pub enum Gate {
 #[derive(Clone, Debug)]
 pub struct Task {
     pub name: &'static str,
-    /// Workers of one group handle the same obligation: one of them comes to the end.
+    /// Workers of one group have the same obligation: one of them has to come to the end.
     pub group: usize,
     pub gate: Gate,
     /// The decider of its operation.
     pub own: Key,
+    /// The products that it may touch.
+    pub products: Vec<Key>,
     pub start: Operation,
     pub first: Next,
 }
@@ -104,8 +106,6 @@ pub struct Task {
 pub enum Life {
     Running,
     Done(Outcome),
-    /// Gone for good; somebody else of the group comes to the end.
-    Dead,
 }
 
 #[derive(Clone, Debug)]
@@ -157,8 +157,6 @@ pub enum Turn {
     Appends(usize),
     /// A worker appends, and nobody knows.
     Loses(usize),
-    /// A worker dies for good.
-    Dies(usize),
     /// A worker dies, and its trigger is delivered again.
     BeginsAnew(usize),
     /// A late append arrives.
@@ -191,7 +189,12 @@ impl World {
     pub fn fingerprint(&self, tasks: &[Task]) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.entities.iter().for_each(|e| e.hash().hash(&mut hasher));
-        let mut workers: Vec<_> = self.workers.iter().zip(tasks).map(|(w, t)| (t.name, w.hash())).collect();
+        let mut workers: Vec<_> = self
+            .workers
+            .iter()
+            .zip(tasks)
+            .map(|(w, t)| (t.name, w.hash()))
+            .collect();
         workers.sort_unstable();
         let mut delayed: Vec<_> = self.delayed.iter().map(Node::hash).collect();
         delayed.sort_unstable();
@@ -199,8 +202,52 @@ impl World {
         hasher.finish()
     }
 
+    /// Whether every handler has caught up: of each group somebody came to the end. The others may have died
+    /// wherever they are, or go on as zombies.
     pub fn at_rest(&self, tasks: &[Task]) -> bool {
-        self.workers.iter().zip(tasks).all(|(w, t)| w.life != Life::Running || !self.is_open(&t.gate))
+        let done = |group| {
+            (0..tasks.len()).any(|j| tasks[j].group == group && matches!(self.workers[j].life, Life::Done(_)))
+        };
+        tasks
+            .iter()
+            .all(|task| !self.is_open(&task.gate) || done(task.group))
+    }
+
+    /// What workers are about to append, and what they were told.
+    pub fn happening(&self, happened: &mut BTreeSet<&'static str>) {
+        happened.extend(self.workers.iter().filter_map(|worker| match &worker.next {
+            Next::Append(Append::Product(w)) => Some(w.event_type()),
+            Next::Append(Append::Reservation(w)) => Some(w.event_type()),
+            Next::Append(Append::Adjustment(w)) => Some(w.event_type()),
+            Next::Done(Outcome::Held) => Some("held"),
+            Next::Done(Outcome::Refused { .. }) => Some("refused"),
+            Next::Done(Outcome::Forbidden) => Some("forbidden"),
+            Next::Done(Outcome::Released) => Some("released"),
+            Next::Done(Outcome::Shipped) => Some("shipped"),
+            Next::Done(Outcome::Absent) => Some("absent"),
+            Next::Done(Outcome::Adjusted { .. }) => Some("adjusted"),
+            Next::Done(Outcome::NotAdjusted { .. }) => Some("not adjusted"),
+            Next::Load { .. } | Next::Broken(_) => None,
+        }));
+        let settled = self.workers.iter().filter_map(|worker| match &worker.next {
+            Next::Append(Append::Product(w)) => Some(&w.payload.settled),
+            _ => None,
+        });
+        let words = settled.flatten().map(|s| {
+            if s.withdrawn {
+                "withdrawn by others"
+            } else {
+                "dropped"
+            }
+        });
+        happened.extend(words);
+    }
+
+    pub fn ended(&self, tasks: &[Task]) -> bool {
+        let workers = self.workers.iter().zip(tasks);
+        workers
+            .into_iter()
+            .all(|(w, t)| w.life != Life::Running || !self.is_open(&t.gate))
     }
 
     /// Every entity and its key.
@@ -212,32 +259,46 @@ impl World {
         &self.entities[self.at(key)]
     }
 
+    fn find(&self, key: &Key) -> Option<&Entity> {
+        self.entities().find(|(k, _)| *k == key).map(|(_, entity)| entity)
+    }
+
     fn at(&self, key: &Key) -> usize {
-        self.keys.iter().position(|k| k == key).expect("an entity of the scenario")
+        self.keys
+            .iter()
+            .position(|k| k == key)
+            .expect("an entity of the scenario")
     }
 
     pub fn reservation(&self, key: &Key) -> Option<&Reservation> {
-        match self.entity(key) {
+        match self.find(key)? {
             Entity::Reservation(chain) => chain.last.as_ref(),
-            _ => None,
+            Entity::Product(_) | Entity::Adjustment(_) => None,
         }
     }
 
     pub fn adjustment(&self, key: &Key) -> Option<&Adjustment> {
-        match self.entity(key) {
+        match self.find(key)? {
             Entity::Adjustment(chain) => chain.last.as_ref(),
-            _ => None,
+            Entity::Product(_) | Entity::Reservation(_) => None,
         }
     }
 
     /// Every move that can be made, faults included.
     pub fn moves(&self, tasks: &[Task], flaw: Flaw) -> Vec<Step> {
         let mut moves = Vec::new();
-        for (i, task) in tasks.iter().enumerate() {
-            if self.workers[i].life == Life::Running && self.is_open(&task.gate) {
-                self.work(i, task, flaw, &mut moves);
-                self.kill(i, tasks, &mut moves);
-            }
+        let open = |i: &usize| self.workers[*i].life == Life::Running && self.is_open(&tasks[*i].gate);
+        let constant = |i: &usize| match &self.workers[*i].next {
+            Next::Load { key, .. } => self.is_constant(*i, key, tasks),
+            Next::Append(_) | Next::Done(_) | Next::Broken(_) => false,
+        };
+        if let (Flaw::None, Some(i)) = (flaw, (0..tasks.len()).filter(open).find(constant)) {
+            self.work(i, &tasks[i], flaw, &mut moves);
+            return moves;
+        }
+        for i in (0..tasks.len()).filter(open) {
+            self.work(i, &tasks[i], flaw, &mut moves);
+            self.begin_anew(i, &tasks[i], &mut moves);
         }
         for i in 0..self.delayed.len() {
             let mut world = self.clone();
@@ -257,10 +318,12 @@ impl World {
             other => format!("{other:?}"),
         };
         match turn {
-            Turn::Loads(i, n) => format!("{} ({i}) loads, answer {n}: {:?}", tasks[i].name, self.workers[i].next),
+            Turn::Loads(i, n) => format!(
+                "{} ({i}) loads, answer {n}: {:?}",
+                tasks[i].name, self.workers[i].next
+            ),
             Turn::Appends(i) => format!("{} ({i}) appends {}", tasks[i].name, appended(i)),
             Turn::Loses(i) => format!("{} ({i}) appends {}, nobody knows", tasks[i].name, appended(i)),
-            Turn::Dies(i) => format!("{} ({i}) dies", tasks[i].name),
             Turn::BeginsAnew(i) => format!("{} ({i}) begins anew", tasks[i].name),
             Turn::Arrives(i) => format!("late: {}", name(&self.delayed[i])),
         }
@@ -273,24 +336,38 @@ impl World {
         }
     }
 
-    /// A worker dies: for good if another one of its group lives or has come to the end, else it begins anew.
-    fn kill(&self, i: usize, tasks: &[Task], moves: &mut Vec<Step>) {
-        let task = &tasks[i];
-        let untouched = self.workers[i].operation == task.start;
-        let covered = (0..tasks.len())
-            .any(|j| j != i && tasks[j].group == task.group && self.workers[j].life != Life::Dead);
-        if covered && !untouched {
-            let worker = Worker {
-                life: Life::Dead,
-                ..(*self.workers[i]).clone()
-            };
-            moves.push((Turn::Dies(i), Ok(self.with_worker(i, worker))));
-        }
-        if self.faults.restarts > 0 && !untouched {
+    /// A worker dies, and its trigger is delivered again. (To die for good is to make no move any more.)
+    fn begin_anew(&self, i: usize, task: &Task, moves: &mut Vec<Step>) {
+        if self.faults.restarts > 0 && self.workers[i].operation != task.start {
             let mut world = self.with_worker(i, Worker::new(task));
             world.faults.restarts -= 1;
             moves.push((Turn::BeginsAnew(i), Ok(world)));
         }
+    }
+
+    /// Whether a load of `key` by worker `i` gives the same answers whenever it is made: then it is made now,
+    /// before anything else (a partial order reduction; loads change nothing but the worker).
+    fn is_constant(&self, i: usize, key: &Key, tasks: &[Task]) -> bool {
+        let others = || (0..tasks.len()).filter(|j| *j != i && self.workers[*j].life == Life::Running);
+        let late = self
+            .delayed
+            .iter()
+            .any(|append| super::world::key(append) == *key);
+        let written = match self.entity(key) {
+            Entity::Reservation(c) => match c.last.as_ref().map(|r| r.status) {
+                None => true,
+                Some(ReservationStatus::Held) => {
+                    tasks.iter().any(|t| t.own == *key && t.gate != Gate::Always)
+                }
+                Some(_) => false,
+            },
+            Entity::Adjustment(c) => c
+                .last
+                .as_ref()
+                .is_none_or(|a| a.status == AdjustmentStatus::Requested),
+            Entity::Product(_) => others().any(|j| tasks[j].products.contains(key)),
+        };
+        !written && !late
     }
 
     pub fn with_worker(&self, i: usize, worker: Worker) -> Self {
@@ -343,7 +420,11 @@ impl World {
             return;
         }
         let step = world.land(append, flaw).and_then(|landed| {
-            let conflict = if flaw == Flaw::ConflictIsSuccess { world.length(append) } else { None };
+            let conflict = if flaw == Flaw::ConflictIsSuccess {
+                world.length(append)
+            } else {
+                None
+            };
             let answer = landed.or(conflict).map_or(Observed::Conflict, Observed::Appended);
             world.answer(i, task, answer, flaw)
         });
@@ -352,16 +433,33 @@ impl World {
             let mut world = self.clone();
             world.faults.unknowns -= 1;
             world.delayed.push(Node::new(append.clone()));
-            let answer = if flaw == Flaw::UnknownIsSuccess { Observed::Appended(guard(append) + 1) } else { Observed::Unknown };
+            let answer = if flaw == Flaw::UnknownIsSuccess {
+                Observed::Appended(guard(append) + 1)
+            } else {
+                Observed::Unknown
+            };
             let step = world.answer(i, task, answer, flaw);
             moves.push((Turn::Loses(i), step.map(|()| world)));
         }
     }
 
-    fn put_off(&mut self, i: usize, task: &Task, append: &Append, flaw: Flaw, answer: Observed) -> Result<(), String> {
+    fn put_off(
+        &mut self,
+        i: usize,
+        task: &Task,
+        append: &Append,
+        flaw: Flaw,
+        answer: Observed,
+    ) -> Result<(), String> {
         if flaw == Flaw::WithdrawsFirst {
             let put_off = Some(append.clone());
-            *self = self.with_worker(i, Worker { put_off, ..(*self.workers[i]).clone() });
+            *self = self.with_worker(
+                i,
+                Worker {
+                    put_off,
+                    ..(*self.workers[i]).clone()
+                },
+            );
         }
         self.answer(i, task, answer, flaw)
     }
@@ -434,19 +532,42 @@ impl Worker {
 }
 
 impl Task {
-    pub fn new(name: &'static str, group: usize, gate: Gate, start: Operation) -> Self {
+    pub fn new(name: &'static str, takes: &str, group: usize, gate: Gate, start: Operation) -> Self {
+        let products = takes
+            .chars()
+            .map(|c| Key::Product(c.to_string().parse().expect("a token")))
+            .collect();
         let first = start.clone().next(Observed::Nothing);
         let (what, id) = name.split_once(' ').expect("a verb and an id");
         let id = id.parse().expect("a token");
-        let own = if what == "adjust" { Key::Adjustment(id) } else { Key::Reservation(id) };
-        Self { name, group, gate, own, start, first }
+        let own = if what == "adjust" {
+            Key::Adjustment(id)
+        } else {
+            Key::Reservation(id)
+        };
+        Self {
+            name,
+            group,
+            gate,
+            own,
+            products,
+            start,
+            first,
+        }
     }
 }
 
 impl Entity {
     pub fn product(on_hand: u64) -> Self {
-        let last = (on_hand > 0).then(|| Product { on_hand, ..Product::default() });
-        Self::Product(Chain { length: on_hand.min(1), last, previous: None })
+        let last = (on_hand > 0).then(|| Product {
+            on_hand,
+            ..Product::default()
+        });
+        Self::Product(Chain {
+            length: on_hand.min(1),
+            last,
+            previous: None,
+        })
     }
     pub fn reservation() -> Self {
         Self::Reservation(Chain::empty())
@@ -463,14 +584,20 @@ impl Entity {
     }
 }
 
-fn extend<E: Ledger>(chain: Chain<E>, write: &Write<E>, flaw: Flaw) -> Result<(Option<u64>, Chain<E>), String> {
+fn extend<E: Ledger>(
+    chain: Chain<E>,
+    write: &Write<E>,
+    flaw: Flaw,
+) -> Result<(Option<u64>, Chain<E>), String> {
     if write.guard != chain.length && flaw != Flaw::NoGuard {
         return Ok((None, chain));
     }
     if write.before != chain.last && !flaw.lies() {
         return Err(format!("{write:?} does not rest on {:?}", chain.last));
     }
-    let state = write.after().map_err(|why| format!("{}: {why}", write.event_type()))?;
+    let state = write
+        .after()
+        .map_err(|why| format!("{}: {why}", write.event_type()))?;
     let chain = chain.extended(state);
     Ok((Some(chain.length), chain))
 }

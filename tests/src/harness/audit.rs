@@ -1,0 +1,90 @@
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use checkout::{Checkout, OrderCreated};
+use jetsaga::{Plan, Recorded, State, Status, saga::evolve};
+
+use super::System;
+
+/// The event types of a history, in their order.
+pub fn types(history: &[Recorded<State>]) -> Vec<&str> {
+    history
+        .iter()
+        .map(|event| event.event.event_type.as_str())
+        .collect()
+}
+
+/// A history is one chain: each event rests on the one before it, no type comes twice, and folding the payloads
+/// again gives the state that each event carries.
+///
+/// # Errors
+/// Names the event that breaks it.
+pub fn chained(history: &[Recorded<State>]) -> Result<()> {
+    let plan = Plan::of::<Checkout>()?;
+    let mut seen = BTreeSet::new();
+    let mut before: Option<&Recorded<State>> = None;
+    for event in history {
+        let name = format!("{} at {}", event.event.event_type, event.sequence);
+        let guard = before.map_or(0, |before| before.sequence);
+        ensure!(
+            event.guard == guard,
+            "{name} rests on {}, not on {guard}",
+            event.guard
+        );
+        let known = event.event.event_type.as_str() == "StepStuck" || seen.insert(&event.event.event_type);
+        ensure!(known, "{name} comes twice");
+        let state = evolve(
+            &plan,
+            before.map(|before| &before.state),
+            &event.event,
+            &event.state.id,
+            guard,
+        )
+        .with_context(|| name.clone())?;
+        ensure!(
+            state == event.state,
+            "{name} carries {:?}, but it folds to {state:?}",
+            event.state
+        );
+        before = Some(event);
+    }
+    Ok(())
+}
+
+/// Every one of these orders is in one final state by one chain, and the money outside agrees. Returns how many
+/// were completed.
+///
+/// # Errors
+/// Names the order and what is wrong with it.
+pub async fn audit(system: &System, ids: &[String]) -> Result<usize> {
+    let (mut completed, mut total) = (0, 0);
+    for id in ids {
+        let history = system.history(id).await?;
+        chained(&history).with_context(|| id.clone())?;
+        let last = history.last().with_context(|| format!("{id} has no event"))?;
+        ensure!(last.state.is_final(), "{id} is {}", last.state.status);
+        ensure!(last.state.stuck().next().is_none(), "{id} is stuck");
+        if last.state.status == Status::Completed {
+            completed += 1;
+            total += last
+                .state
+                .start
+                .payload
+                .read::<OrderCreated>()?
+                .total_amount
+                .minor();
+        }
+        let kept = system.journal.bucket::<State>(&system.entity(id)?).await?;
+        let kept = kept.map(|kept| (kept.sequence, kept.state));
+        ensure!(
+            kept == Some((last.sequence, last.state.clone())),
+            "the bucket has {kept:?} of {id}"
+        );
+    }
+    let books = system.provider.books().await?;
+    ensure!(
+        books.charged - books.refunded == total,
+        "{total} is due, but the ledger says {books:?}"
+    );
+    Ok(completed)
+}

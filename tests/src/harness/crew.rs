@@ -1,0 +1,143 @@
+use anyhow::{Context as _, Result};
+use jetsaga::{EngineArgs, Nats, Worker};
+use std::time::Duration;
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+
+use super::{PATIENCE, System};
+
+/// A worker of the checkout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Lets orders in, and ends what was taken back.
+    Order,
+    /// Charges.
+    Payment,
+    /// Reserves.
+    Inventory,
+    /// Ships.
+    Shipping,
+    /// Tells customers.
+    Notifier,
+}
+
+impl Role {
+    /// What it takes to finish an order.
+    pub const CHECKOUT: [Self; 4] = [Self::Order, Self::Payment, Self::Inventory, Self::Shipping];
+}
+
+/// A worker that runs in this process, on a connection of its own.
+#[derive(Debug)]
+pub struct Running {
+    /// Its connection, with its metrics.
+    pub nats: Nats,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Running {
+    /// Drains it and waits until it has ended.
+    ///
+    /// # Errors
+    /// When it does not end, or ends with an error.
+    pub async fn stop(self) -> Result<()> {
+        self.stop.send_replace(true);
+        timeout(PATIENCE, self.task)
+            .await
+            .context("the worker does not drain")??
+    }
+}
+
+impl System {
+    /// The worker of this role, as its process would build it.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub async fn worker(&self, role: Role, nats: &Nats) -> Result<Worker> {
+        let nats = nats.clone();
+        match role {
+            Role::Order => {
+                let order_deadline = self.order_deadline;
+                order::worker(order::Args { order_deadline }, nats).await
+            }
+            Role::Payment => {
+                let payment_provider_url = self.provider.url.clone();
+                let payment_currency = "usd".to_owned();
+                let args = payment::Args {
+                    payment_provider_url,
+                    payment_currency,
+                };
+                payment::worker(args, nats).await
+            }
+            Role::Inventory => inventory::worker(inventory::Args {}, nats).await,
+            Role::Shipping => {
+                let shipping_refused_zips = vec!["00000".to_owned()];
+                shipping::worker(
+                    shipping::Args {
+                        shipping_refused_zips,
+                    },
+                    nats,
+                )
+                .await
+            }
+            Role::Notifier => {
+                let notifier_file = self.notices();
+                notifier::worker(
+                    notifier::Args {
+                        notifier_file,
+                        notifier_webhook: None,
+                    },
+                    nats,
+                )
+                .await
+            }
+        }
+    }
+
+    /// Starts a replica of this role.
+    ///
+    /// # Errors
+    /// When it cannot be built or connected.
+    pub async fn start(&self, role: Role) -> Result<Running> {
+        let nats = self.connect().await?;
+        let worker = self.worker(role, &nats).await?;
+        self.start_worker(worker, nats).await
+    }
+
+    /// Starts a replica of each of these roles.
+    ///
+    /// # Errors
+    /// When one cannot be built or connected.
+    pub async fn start_all(&self, roles: &[Role]) -> Result<Vec<Running>> {
+        let mut running = Vec::new();
+        for role in roles {
+            running.push(self.start(*role).await?);
+        }
+        Ok(running)
+    }
+
+    /// Starts any worker on this connection, with the consumers that it needs.
+    ///
+    /// # Errors
+    /// When its consumers cannot be made.
+    pub async fn start_worker(&self, worker: Worker, nats: Nats) -> Result<Running> {
+        worker.topology(1).ensure(&nats).await?;
+        let (stop, stopped) = watch::channel(false);
+        let (connection, args) = (nats.clone(), engine_args());
+        let task = tokio::spawn(async move { worker.run(&connection, &args, None, stopped).await });
+        Ok(Running { nats, stop, task })
+    }
+}
+
+fn engine_args() -> EngineArgs {
+    EngineArgs {
+        nats_url: String::new(), // the connection is made already
+        http_listen: None,
+        concurrency: 64,
+        handler_limit: Duration::from_secs(20),
+        drain_limit: Duration::from_secs(10),
+        replicas: 1,
+        provision: false,
+        log: "info".to_owned(),
+        log_format: jetsaga::engine::LogFormat::Text,
+    }
+}

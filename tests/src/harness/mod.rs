@@ -1,0 +1,20 @@
+//! The one value that tests go through: [`System`], a real nats-server with the payment provider and any workers
+//! of the checkout in this process, and a plain NATS client that knows nothing of Jetsaga.
+//!
+//! Every test has a system of its own, on free ports and in a directory that goes with it.
+
+mod audit;
+mod crew;
+mod orders;
+mod process;
+mod provider;
+mod system;
+mod wait;
+
+pub use audit::{audit, chained, types};
+pub use crew::{Role, Running};
+pub use orders::{cancellation, order, order_with};
+pub use process::{Process, jetsaga};
+pub use provider::{Books, Provider};
+pub use system::{RawEvent, System};
+pub use wait::{PATIENCE, until};

@@ -1,0 +1,95 @@
+//! The protocol, model-checked: the right one keeps its promises, and every bug put into it is found.
+
+use std::time::Duration;
+
+use jetsaga_tests::model::{self, Config, Limits, Model, Search, Seed};
+use saga::Plan;
+
+/// More than any of these searches takes: reaching it is a failure.
+const LIMITS: Limits = Limits {
+    states: 20_000_000,
+    memory: 2 << 30,
+};
+
+#[test]
+fn a_checkout_survives_any_fault_at_any_time_with_a_deadline() {
+    assert_clean(model::checkout().unwrap(), Config::clean(1, 1));
+}
+
+#[test]
+fn a_checkout_survives_any_three_faults() {
+    assert_clean(model::checkout().unwrap(), Config::clean(3, 0));
+}
+
+#[test]
+fn a_chain_without_a_pivot_survives_any_fault_with_a_deadline() {
+    assert_clean(model::chain().unwrap(), Config::clean(1, 1));
+}
+
+#[test]
+fn a_chain_without_a_pivot_survives_any_two_faults() {
+    assert_clean(model::chain().unwrap(), Config::clean(2, 0));
+}
+
+#[test]
+fn every_seeded_bug_is_found() {
+    for seed in Seed::ALL {
+        let model = Model::new(seed.plan().unwrap(), Config::seeded(seed)).unwrap();
+        let search = model::search(&model, LIMITS);
+        println!("{seed}: {search}");
+        let found = search.found.unwrap_or_else(|| panic!("{seed}: not found"));
+        println!("{}", found.tell(&model));
+    }
+}
+
+/// Forgetting what is over hides nothing: the same journals come up, and both ways all is well.
+#[test]
+fn what_is_over_may_be_forgotten() {
+    for (faults, turns) in [(0, 2), (1, 0), (2, 0)] {
+        let small = assert_clean(model::checkout().unwrap(), Config::clean(faults, turns));
+        let remembering = Config {
+            forget: false,
+            ..Config::clean(faults, turns)
+        };
+        let large = assert_clean(model::checkout().unwrap(), remembering);
+        assert_eq!(small.journals, large.journals, "{faults} faults, {turns} turns");
+        assert!(small.states < large.states);
+    }
+}
+
+/// A journal that `evolve` allows holds no event twice (or `grow` fails) and nothing after its end, and every one
+/// that could come up does: nothing is checked in vain.
+#[test]
+fn the_search_meets_every_journal_that_evolve_allows() {
+    let search = assert_clean(model::checkout().unwrap(), Config::clean(0, 2));
+    let model = Model::new(model::checkout().unwrap(), Config::clean(0, 2)).unwrap();
+    let unmet: Vec<String> = model
+        .journals()
+        .all()
+        .filter(|j| !search.journals[j.index()])
+        .map(|j| {
+            model
+                .journals()
+                .back(j)
+                .map(|b| model.journals().name(model.journals().last(b)).to_string() + " ")
+                .collect()
+        })
+        .collect();
+    assert_eq!(unmet, [""; 0]);
+}
+
+fn assert_clean(plan: Plan, config: Config) -> Search {
+    let name = plan.saga.clone();
+    let model = Model::new(plan, config).unwrap();
+    let search = model::search(&model, LIMITS);
+    println!(
+        "{name}, {} faults, {} turns: {search}",
+        config.faults, config.turns
+    );
+    if let Some(found) = &search.found {
+        panic!("{}", found.tell(&model));
+    }
+    assert!(!search.cut, "the limits are too tight");
+    assert!(search.took < Duration::from_secs(600) && search.completed > 0 && search.cancelled > 0);
+    search
+}
