@@ -167,7 +167,7 @@ const fn first_version() -> u32 {
     1
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands a reference
+// A reference, because that is what serde hands.
 const fn is_first_version(version: &u32) -> bool {
     *version == 1
 }

@@ -219,7 +219,7 @@ impl fmt::Display for Direction {
     }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands a reference
+// A reference, because that is what serde hands.
 const fn is_zero(n: &u64) -> bool {
     *n == 0
 }
