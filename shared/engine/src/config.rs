@@ -37,6 +37,14 @@ pub struct EngineArgs {
     #[arg(long, env = "JETSAGA_LOG", default_value = "info", value_parser = log_filter)]
     pub log: String,
 
+    /// Where traces go, by OTLP over HTTP, such as http://127.0.0.1:4318; nowhere without it.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = otlp_endpoint)]
+    pub otlp_endpoint: Option<String>,
+
+    /// Which share of new traces is kept: 0 to 1. A trace that comes in keeps what its sender decided.
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "1", value_parser = trace_sample)]
+    pub trace_sample: f64,
+
     /// How it is logged.
     #[arg(long, env = "JETSAGA_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -111,6 +119,7 @@ fn nats_url(text: &str) -> Result<String, String> {
         format!("JETSAGA_NATS_URL is {text:?}: {why}; it takes a URL such as nats://127.0.0.1:4222")
     };
     match text.parse::<async_nats::ServerAddr>() {
+        Ok(server) if server.host().is_empty() => Err(wrong("it names no host".to_owned())),
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(wrong(error.to_string())),
     }
@@ -120,6 +129,27 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("JETSAGA_HTTP_LISTEN is {text:?}; it takes an address and a port, such as 127.0.0.1:9100 or [::]:9100")
     })
+}
+
+fn otlp_endpoint(text: &str) -> Result<String, String> {
+    let host = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    match host.filter(|host| !host.is_empty()) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is {text:?}; it takes a URL such as http://127.0.0.1:4318"
+        )),
+    }
+}
+
+fn trace_sample(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err(format!(
+            "OTEL_TRACES_SAMPLER_ARG is {text:?}; it takes a share from 0 to 1, such as 0.01"
+        )),
+    }
 }
 
 fn log_filter(text: &str) -> Result<String, String> {
@@ -159,9 +189,19 @@ mod tests {
                 "JETSAGA_NATS_URL",
                 "nats://127.0.0.1:4222",
             ),
+            (
+                "--otlp-endpoint",
+                "4318",
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "http://127.0.0.1:4318",
+            ),
+            ("--trace-sample", "2", "OTEL_TRACES_SAMPLER_ARG", "0 to 1"),
             ("--log", "engine=loud", "JETSAGA_LOG", "engine=debug"),
         ] {
-            let error = Cli::try_parse_from(["x", flag, value]).unwrap_err().to_string();
+            let parsed = Cli::try_parse_from(["x", flag, value]);
+            let Err(error) = parsed.map_err(|error| error.to_string()) else {
+                panic!("{flag} {value} passed");
+            };
             for part in [variable, value, right] {
                 assert!(error.contains(part), "{flag} {value}: {error}");
             }

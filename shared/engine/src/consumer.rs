@@ -7,6 +7,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout_at},
 };
+use tracing::Instrument as _;
 
 use crate::{
     Nats,
@@ -17,6 +18,7 @@ use crate::{
     schedule,
     setback::{Circumstances, Disposition, Setback, disposition},
     topology::ACK_WAIT,
+    trace,
 };
 
 /// What a consumer does with each message. One value serves every message of one consumer name.
@@ -166,7 +168,8 @@ impl<T: Trigger> Shared<T> {
         }
         tasks.spawn(async move {
             self.nats.metrics.in_flight.inc();
-            self.finish(&delivery).await;
+            let span = trace::span(&self.name, &delivery);
+            self.finish(&delivery).instrument(span).await;
             self.nats.metrics.in_flight.dec();
             drop(permit);
         });
@@ -216,6 +219,7 @@ impl<T: Trigger> Shared<T> {
             buries: self.trigger.buries(),
         };
         let fate = disposition(setback, &self.trigger.retry(), it);
+        tracing::Span::current().record("jetsaga.setback", tracing::field::display(setback));
         tracing::debug!(
             consumer = self.name,
             subject = delivery.subject,

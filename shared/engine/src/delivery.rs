@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use async_nats::{
-    HeaderMap, HeaderName,
+    HeaderMap, HeaderName, HeaderValue,
     jetstream::{self, AckKind, message::Acker},
 };
 use bytes::Bytes;
 use saga::Timestamp;
 
-use crate::{journal::guard_of, subject::EVENTS};
+use crate::{journal::guard_of, subject::{EVENTS, RETRY}};
 
 /// The stream sequence of the trigger that a retry carries.
 pub(crate) const SEQUENCE: HeaderName = HeaderName::from_static("Jetsaga-Sequence");
@@ -58,7 +58,9 @@ impl Delivery {
         let (delivered, stored_at) = (info.delivered, Timestamp::from(info.published));
         let (message, acker) = message.split();
         let headers = message.headers.unwrap_or_default();
-        let text = |name| headers.get(name).map(async_nats::HeaderValue::as_str);
+        // Only what the engine itself scheduled says where it came from; the world may write any header.
+        let ours = stream == RETRY;
+        let text = |name| headers.get(name).filter(|_| ours).map(HeaderValue::as_str);
         let put_off = text(SEQUENCE).and_then(|value| value.parse().ok());
         let before: u32 = text(ATTEMPT).and_then(|value| value.parse().ok()).unwrap_or(0);
         let deliveries = u32::try_from(delivered)

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use saga::{Event, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Nats, subject, subject::EntitySubject};
+use crate::{Nats, subject, subject::EntitySubject, trace};
 
 /// The journal: every event of every entity, appended only under the guard.
 ///
@@ -158,6 +158,7 @@ impl Journal {
             HeaderValue::from(guard),
         );
         headers.insert(GUARD_SUBJECT, entity.guard());
+        trace::inject(&mut headers);
         let answer = publish(&self.nats, entity.event(&event.event_type), headers, body.into()).await;
         let metrics = &self.nats.metrics;
         match &answer {

@@ -38,7 +38,13 @@ where
         Ok(parsed) => parsed,
         Err(error) => error.exit(),
     };
-    telemetry::start(&engine);
+    let _telemetry = match telemetry::start(&engine, name) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -28,6 +28,7 @@ mod health;
 mod launch;
 mod metrics;
 mod telemetry;
+mod trace;
 mod worker;
 
 pub use clock::now;
@@ -40,7 +41,7 @@ pub use metrics::{ByConsumer, ByEvent, ByReason, Metrics};
 pub use nats::{ConnectError, Nats, OLDEST_SERVER};
 pub use owner::{Accept, MAX_INBOUND, REPLY};
 pub use step::{Compensate, Effect, Outcome, Perform, Settled, done, refuse};
-pub use telemetry::start as start_telemetry;
+pub use telemetry::{Telemetry, start as start_telemetry};
 pub use topology::{
     ACK_WAIT, DEADLINE, Difference, MAX_EVENT, SEEN_FOR, Topology, TopologyError, handler_consumers,
     owner_consumers, step_consumers,

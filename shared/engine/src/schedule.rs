@@ -10,7 +10,7 @@ use crate::{
     AppendError, Nats,
     delivery::{ATTEMPT, Delivery, SEQUENCE, SINCE, STREAM, SUBJECT},
     journal::publish,
-    subject,
+    subject, trace,
 };
 
 /// How long a fired message waits for its worker before the server forgets it.
@@ -48,6 +48,7 @@ pub(crate) async fn later(
     headers.insert(SINCE, value(&delivery.since.unwrap_or(now).to_string())?);
     headers.insert(STREAM, value(&delivery.stream)?);
     headers.insert(SUBJECT, value(&delivery.subject)?);
+    trace::inject(&mut headers);
     let subject = subject::retry(kind, worker, id, delivery.sequence);
     publish(nats, subject, headers, delivery.body.clone())
         .await

@@ -45,7 +45,7 @@ struct EngineFlags {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let stop = on_signal()?;
     let engine = engine_args(&args.engine.log)?;
-    start_telemetry(&engine);
+    let _telemetry = start_telemetry(&engine, "jetsaga-dev")?;
     let server = NatsServer::start(&args.store.join("nats"), args.nats_port).await?;
     let provider = TcpListener::bind(args.provider_listen).await.with_context(|| {
         format!(
