@@ -15,21 +15,29 @@ impl Operation {
         if let Some(part) = open().find(|part| part.seen.is_none()) {
             return part.load(part.from);
         }
-        let own = self.own();
-        if let Some(key) = open().find_map(|part| self.sweep.wanted(part.seen.as_ref()?, &own)) {
-            return Next::Load {
-                key,
-                from: Source::Anywhere,
-            };
+        // What the last delivery brought may not have reached every replica yet.
+        let short = open().find(|part| !part.fits(kind));
+        if let Some(part) = short.filter(|part| part.from == Source::Anywhere) {
+            return part.load(Source::Leader);
         }
-        if !self.fresh {
-            return self.load_decider(Source::Leader);
-        }
-        match (open().find(|part| !part.fits(kind)), open().next()) {
-            (Some(short), _) if short.from == Source::Leader => self.refuse(kind, short),
-            (Some(short), _) => short.load(Source::Leader),
+        match (short, open().next()) {
+            _ if !self.fresh => self.sweep_or_read(short.is_none().then(open)),
+            (Some(part), _) => self.refuse(kind, part),
             (None, Some(part)) => self.touch(part, absorbing(kind), part.quantity),
             (None, None) => self.record(kind, true, None),
+        }
+    }
+
+    /// The last reads before the appends: deciders of others, if there is something to append to; then the own.
+    fn sweep_or_read<'a>(&self, open: Option<impl Iterator<Item = &'a Part>>) -> Next {
+        let own = self.own();
+        let mut seen = open.into_iter().flatten().filter_map(|part| part.seen.as_ref());
+        match seen.find_map(|product| self.sweep.wanted(product, &own)) {
+            Some(key) => Next::Load {
+                key,
+                from: Source::Anywhere,
+            },
+            None => self.load_decider(Source::Leader),
         }
     }
 
@@ -52,15 +60,11 @@ impl Operation {
     }
 
     fn touch(&self, part: &Part, fact: ProductFact, quantity: i64) -> Next {
-        let own = self.own();
-        let cause = match &own {
-            Key::Adjustment(id) => Cause::AdjustmentId(id.clone()),
-            Key::Reservation(id) | Key::Product(id) => Cause::OrderId(id.clone()),
+        let cause = match self.own() {
+            Key::Adjustment(id) => Cause::AdjustmentId(id),
+            Key::Reservation(id) | Key::Product(id) => Cause::OrderId(id),
         };
-        let settled = part
-            .seen
-            .as_ref()
-            .map(|seen| self.sweep.settled(&seen.state, &own));
+        let settled = part.seen.as_ref().map(|seen| self.sweep.settled(&seen.state));
         part.write(fact, cause, quantity, settled.unwrap_or_default())
     }
 
@@ -84,13 +88,12 @@ impl Operation {
             (Move::Release, ..) => self.decide(ReservationFact::ReservationReleased, None),
             (Move::Ship, ..) => self.decide(ReservationFact::ReservationShipped, None),
             (Move::Adjust, absorbed, Decider::Adjustment(Seen { state, .. })) => {
-                let refused = AdjustmentFact::AdjustmentRefused;
-                let fact = if absorbed {
-                    AdjustmentFact::AdjustmentApplied
+                let (sku, quantity) = (state.sku.clone(), state.quantity);
+                if absorbed {
+                    self.note(AdjustmentFact::AdjustmentApplied, sku, quantity)
                 } else {
-                    refused
-                };
-                self.note(fact, state.sku.clone(), state.quantity)
+                    self.note(AdjustmentFact::AdjustmentRefused, sku, quantity)
+                }
             }
             (Move::Adjust, ..) => self.load_decider(Source::Leader),
         }

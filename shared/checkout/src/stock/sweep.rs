@@ -57,12 +57,10 @@ impl Sweep {
         self.0.insert(key, standing);
     }
 
-    /// The entries of `product` that may leave its list, `own` decider's excepted.
-    pub(super) fn settled(&self, product: &Product, own: &Key) -> Vec<Settled> {
-        let entries = product.in_flight.iter().filter(|entry| decider(entry) != *own);
-        entries
-            .filter_map(|Absorbed { mark, .. }| self.verdict(mark))
-            .collect()
+    /// The entries of `product` that may leave its list. Never one of the asker: it does not ask after itself.
+    pub(super) fn settled(&self, product: &Product) -> Vec<Settled> {
+        let marks = product.in_flight.iter().map(|entry| &entry.mark);
+        marks.filter_map(|mark| self.verdict(mark)).collect()
     }
 
     fn verdict(&self, mark: &Mark) -> Option<Settled> {

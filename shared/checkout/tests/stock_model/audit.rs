@@ -8,7 +8,11 @@ use checkout::stock::{
 };
 use saga::Token;
 
-use super::world::{Entity, Life, Task, World};
+use super::{
+    entity::Entity,
+    task::{Life, Task},
+    world::World,
+};
 
 /// Units moved, by product and operation, as the journal's product events tell it.
 #[derive(Clone, Debug, Hash)]

@@ -6,7 +6,10 @@ use checkout::stock::{
     Source,
 };
 
-use super::world::{Task, Worker, World};
+use super::{
+    task::{Task, Worker},
+    world::World,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {

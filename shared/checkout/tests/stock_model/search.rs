@@ -5,11 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{
-    audit,
-    flaw::Flaw,
-    world::{Task, World},
-};
+use super::{audit, flaw::Flaw, task::Task, world::World};
 
 pub struct Found {
     pub states: usize,
