@@ -5,8 +5,9 @@ use std::{
 
 use checkout::stock::{Append, Key, Observed, Seen};
 
-/// What this process itself read or wrote last of each entity. It may be stale: it serves only where the protocol
-/// takes any state that the entity ever had.
+/// What this process itself read or wrote last of each decider: reservations and adjustments. It may be stale; it serves
+/// only where the protocol takes any state that the entity ever had. Products are not remembered: with several replicas
+/// each would meet the other's guard, and a conflict costs more than a read.
 #[derive(Debug, Default)]
 pub(crate) struct Memory(Mutex<HashMap<Key, Observed>>);
 
@@ -22,11 +23,11 @@ impl Memory {
             .cloned()
     }
 
-    /// Keeps what was read. That an entity has no event is not kept: its first one may come from elsewhere.
+    /// Keeps what was read. That a decider has no event is not kept: its first one may come from elsewhere.
     pub(crate) fn keep(&self, key: &Key, seen: &Observed) {
         let exists = matches!(
             seen,
-            Observed::Product(Some(_)) | Observed::Reservation(Some(_)) | Observed::Adjustment(Some(_))
+            Observed::Reservation(Some(_)) | Observed::Adjustment(Some(_))
         );
         if !exists {
             return;
@@ -41,12 +42,7 @@ impl Memory {
     /// Keeps what was written.
     pub(crate) fn wrote(&self, append: &Append, sequence: u64) {
         let written = match append {
-            Append::Product(write) => write.after().map(|state| {
-                (
-                    Key::Product(write.id.clone()),
-                    Observed::Product(Some(Seen { state, sequence })),
-                )
-            }),
+            Append::Product(_) => return,
             Append::Reservation(write) => write.after().map(|state| {
                 (
                     Key::Reservation(write.id.clone()),

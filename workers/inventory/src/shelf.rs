@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use checkout::stock::{
     Adjustment, Append, Key, Ledger, Next, Observed, Operation, Outcome, Product, Reservation, Seen, Source,
@@ -120,7 +120,11 @@ impl Shelf {
                 Ok(Observed::Appended(sequence))
             }
             Err(AppendError::Stale { .. }) => Ok(Observed::Conflict),
-            Err(AppendError::InFlight | AppendError::Unknown(_)) => Ok(Observed::Unknown),
+            Err(AppendError::InFlight) => {
+                tokio::time::sleep(Duration::from_millis(1)).await; // whoever is in flight lands meanwhile
+                Ok(Observed::Unknown)
+            }
+            Err(AppendError::Unknown(_)) => Ok(Observed::Unknown),
             Err(error @ AppendError::Refused { .. }) => Err(error.into()),
         }
     }

@@ -71,6 +71,9 @@ pub(crate) struct Args {
     store: Option<PathBuf>,
 }
 
+/// Orders placed at once right before a kill, so that it meets some under way.
+const BURST: usize = 10;
+
 /// The longest that the last orders may take after the last kill: two expiries of a delivery, with room.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -163,19 +166,22 @@ async fn drive(
     let mut beat = interval(Duration::from_secs(1) / args.rate);
     let mut waiting: HashMap<Token, Instant> = HashMap::new();
     let mut report = Report::default();
-    let mut todo = orders.iter().enumerate();
-    let mut placing = true;
+    let mut todo = orders.iter();
+    let (mut placing, mut placed) = (true, 0);
     while placing || !waiting.is_empty() {
         tokio::select! {
-            _ = beat.tick(), if placing => match todo.next() {
-                Some((n, order)) => {
+            _ = beat.tick(), if placing => {
+                let kill = kills.next_if(|kill| kill.before <= placed);
+                for order in todo.by_ref().take(if kill.is_some() { BURST } else { 1 }) {
                     waiting.insert(order.id.clone(), Instant::now());
                     orders::publish(nats, order.body.clone()).await?;
-                    while let Some(kill) = kills.next_if(|kill| kill.before <= n) {
-                        fleet.kill(&kill.worker).await?;
-                    }
+                    placed += 1;
                 }
-                None => placing = false,
+                if let Some(kill) = kill {
+                    fleet.kill(&kill.worker).await?;
+                    report.under_way.push(waiting.len());
+                }
+                placing = placed < orders.len();
             },
             end = timeout(PATIENCE, ends.next()) => match end {
                 Ok(Some(id)) => if let Some(begun) = waiting.remove(&id) {

@@ -10,6 +10,8 @@ use crate::output::human;
 pub(super) struct Report {
     /// From the publish of each order to its end.
     pub(super) latencies: Vec<Duration>,
+    /// Orders without an end at each kill.
+    pub(super) under_way: Vec<usize>,
 }
 
 /// The result of a demonstration.
@@ -23,6 +25,8 @@ pub(super) struct Summary {
     p95_ms: f64,
     p99_ms: f64,
     kills: u32,
+    /// The fewest orders without an end at any kill.
+    least_under_way: usize,
     pub(super) verdict: Verdict,
 }
 
@@ -44,6 +48,7 @@ impl Report {
             p95_ms: at(95),
             p99_ms: at(99),
             kills,
+            least_under_way: self.under_way.iter().copied().min().unwrap_or(0),
             verdict,
         }
     }
@@ -61,7 +66,13 @@ impl Summary {
             ("completed", self.verdict.completed.to_string()),
             ("cancelled", self.verdict.cancelled.to_string()),
             ("refunded", self.verdict.refunded.to_string()),
-            ("workers killed", self.kills.to_string()),
+            (
+                "workers killed",
+                format!(
+                    "{} (at least {} orders under way each time)",
+                    self.kills, self.least_under_way
+                ),
+            ),
             ("latency p50", ms(self.p50_ms)),
             ("latency p95", ms(self.p95_ms)),
             ("latency p99", ms(self.p99_ms)),
