@@ -1,24 +1,15 @@
-//! A saga of your own: a trip that books a room and a flight, and cancels the room when the flight is full.
-use jetsaga::{Compensate, Effect, Fact, Irreversible, Outcome, Perform, Refusal, Saga, State, Step, Worker};
-use jetsaga::{anyhow::Result, done, launch, refuse, serde};
+//! A trip: book a room, then a flight, and cancel the room if the flight is full.
+use jetsaga::{Compensate, Effect, Irreversible, Outcome, Perform, Saga, Step, Worker};
+use jetsaga::{anyhow::Result, clap, done, launch, refuse};
 
-macro_rules! facts { ($($name:ident { $($field:ident: $type:ty),* })+) => { $(
-    #[derive(Clone, serde::Serialize, serde::Deserialize)]
-    #[serde(crate = "jetsaga::serde")]
-    struct $name { $($field: $type),* }
-    impl Fact for $name { const TYPE: &'static str = stringify!($name); }
-)+ } }
-facts! {
+jetsaga::facts! {
     TripRequested { traveller: String, city: String }
-    RoomBooked { room: u32 }  RoomUnavailable { reason: String }  RoomCancelled {}
-    FlightBooked { seat: String }  FlightFull { reason: String }
+    RoomBooked { room: u32 }
+    refusal RoomUnavailable
+    RoomCancelled {}
+    FlightBooked { seat: String }
+    refusal FlightFull
 }
-macro_rules! refusals { ($($name:ident)+) => { $(impl Refusal for $name {
-    fn forbidden(_: &State, reason: &str) -> Self { Self { reason: reason.into() } }
-    fn reason(&self) -> String { self.reason.clone() }
-})+ } }
-refusals! { RoomUnavailable FlightFull }
-
 struct Trip;
 impl Saga for Trip {
     const NAME: &'static str = "trip";
@@ -45,19 +36,25 @@ impl Step for Flight {
     type Undone = Irreversible;
 }
 
-struct Desk; // calls your hotel system with `effect.key()` as the idempotency key
+struct Desk; // would call the hotel's system, with `effect.key()` as the idempotency key
 impl Perform<Hotel> for Desk {
     async fn run(&self, _: &Effect, trip: TripRequested) -> Result<Outcome<RoomBooked, RoomUnavailable>> {
-        if trip.city == "Atlantis" { return refuse(RoomUnavailable { reason: "under water".into() }) }
-        done(RoomBooked { room: 12 })
+        let reason = "under water".to_owned();
+        match trip.city.as_str() {
+            "Atlantis" => refuse(RoomUnavailable { reason }),
+            _ => done(RoomBooked { room: 12 }),
+        }
     }
 }
 impl Compensate<Hotel> for Desk {
-    async fn undo(&self, _: &Effect, _: RoomBooked) -> Result<RoomCancelled> { Ok(RoomCancelled {}) }
+    async fn undo(&self, _: &Effect, _booked: RoomBooked) -> Result<RoomCancelled> {
+        Ok(RoomCancelled {})
+    }
 }
 
-fn main() -> std::process::ExitCode {
-    launch("trip-hotel", "Books rooms", |_: NoFlags, _| async { Ok(Worker::new("trip-hotel").step::<Trip, Hotel>(Desk)?) })
-}
-#[derive(jetsaga::clap::Args)]
+#[derive(clap::Args)]
 struct NoFlags {}
+fn main() -> std::process::ExitCode {
+    let build = async |_: NoFlags, _| Ok(Worker::new("trip-hotel").step::<Trip, Hotel>(Desk)?);
+    launch("trip-hotel", "Books rooms", build)
+}

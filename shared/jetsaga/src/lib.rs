@@ -18,6 +18,8 @@
 #![doc = include_str!("../examples/trip.rs")]
 //! ```
 
+mod macros;
+
 pub use anyhow;
 pub use clap;
 pub use engine::{
