@@ -1,6 +1,6 @@
 //! The rule at the door: what an order must look like to become a saga.
 
-use saga::Payload;
+use saga::{Payload, why_not};
 
 use crate::OrderCreated;
 
@@ -26,7 +26,7 @@ pub struct Unacceptable(String);
 pub fn accept(payload: &Payload) -> Result<OrderCreated, Unacceptable> {
     let order: OrderCreated = payload
         .read()
-        .map_err(|error| Unacceptable(format!("payload: {error}")))?;
+        .map_err(|_| Unacceptable(why_not::<OrderCreated>("payload", payload.text().as_bytes())))?;
     check_items(&order)?;
     check_address(&order)?;
     check_total(&order)?;

@@ -17,7 +17,7 @@ pub struct EngineArgs {
     #[arg(long, env = "JETSAGA_CONCURRENCY", default_value = "256", value_parser = concurrency)]
     pub concurrency: usize,
 
-    /// How long one message may stay in work before it counts as failed: 1s to 1h.
+    /// How long one effect may take before it counts as failed: 1s to 1h.
     #[arg(long, env = "JETSAGA_HANDLER_LIMIT", default_value = "60s", value_parser = handler_limit)]
     pub handler_limit: Duration,
 

@@ -1,16 +1,17 @@
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tracing::Instrument as _;
 
 use crate::{
     Nats,
+    bounded::bounded,
     clock::{dice, now},
     delivery::Delivery,
     letters::Letters,
@@ -41,11 +42,15 @@ pub(crate) trait Trigger: Send + Sync + 'static {
 pub(crate) struct Pace {
     /// Messages in work at once.
     pub(crate) concurrency: usize,
-    /// How long one message may stay in work before it counts as failed.
+    /// How long one effect may take before it counts as failed.
     pub(crate) limit: Duration,
     /// How long the drain may take.
     pub(crate) drain: Duration,
 }
+
+/// The most effects that one message makes, each within its limit, with room for the journal between them: run,
+/// settle, undo.
+const EFFECTS: u32 = 4;
 
 /// One durable consumer of one stream, run until told to stop.
 pub(crate) struct ConsumerLoop<T> {
@@ -188,23 +193,12 @@ impl<T: Trigger> Shared<T> {
 
     /// The handler's answer, with signs of life while it works, a limit, and panics caught.
     async fn handle(&self, delivery: &Delivery) -> Result<(), Setback> {
-        let work = AssertUnwindSafe(self.trigger.handle(delivery)).catch_unwind();
+        let work = bounded(self.pace.limit * EFFECTS, self.trigger.handle(delivery));
         tokio::pin!(work);
-        let begun = Instant::now();
         loop {
-            match timeout_at(
-                begun + self.pace.limit,
-                tokio::time::timeout(ACK_WAIT / 3, &mut work),
-            )
-            .await
-            {
-                Ok(Ok(Ok(result))) => return result,
-                Ok(Ok(Err(panic))) => return Err(Setback::Effect(panicked(&*panic))),
-                Ok(Err(_)) => delivery.extend().await,
-                Err(_) => {
-                    let limit = self.pace.limit;
-                    return Err(Setback::Effect(anyhow::anyhow!("not finished within {limit:?}")));
-                }
+            match timeout(ACK_WAIT / 3, &mut work).await {
+                Ok(result) => return result,
+                Err(_) => delivery.extend().await,
             }
         }
     }
@@ -216,6 +210,7 @@ impl<T: Trigger> Shared<T> {
             since: delivery.since,
             now: now(),
             dice: dice(),
+            soon: delivery.counts_on,
             buries: self.trigger.buries(),
         };
         let fate = disposition(setback, &self.trigger.retry(), it);
@@ -276,10 +271,4 @@ impl<T: Trigger> Shared<T> {
         delivery.acknowledge().await;
         Ok(())
     }
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> anyhow::Error {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    anyhow::anyhow!("the handler panicked: {}", text.unwrap_or("without a word"))
 }

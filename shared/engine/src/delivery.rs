@@ -7,7 +7,10 @@ use async_nats::{
 use bytes::Bytes;
 use saga::Timestamp;
 
-use crate::{journal::guard_of, subject::{EVENTS, RETRY}};
+use crate::{
+    journal::guard_of,
+    subject::{EVENTS, RETRY},
+};
 
 /// The stream sequence of the trigger that a retry carries.
 pub(crate) const SEQUENCE: HeaderName = HeaderName::from_static("Jetsaga-Sequence");
@@ -19,6 +22,9 @@ pub(crate) const SINCE: HeaderName = HeaderName::from_static("Jetsaga-Since");
 pub(crate) const STREAM: HeaderName = HeaderName::from_static("Jetsaga-Stream");
 /// The subject that a retry or a dead letter came from.
 pub(crate) const SUBJECT: HeaderName = HeaderName::from_static("Jetsaga-Subject");
+
+/// The letter that a redriven message was.
+pub(crate) const LETTER: HeaderName = HeaderName::from_static("Jetsaga-Letter");
 
 /// Deliveries beyond this many count no more: a server that was away for an hour has not tried an effect.
 const DELIVERIES_THAT_COUNT: u32 = 5;
@@ -45,8 +51,12 @@ pub(crate) struct Delivery {
     pub(crate) is_again: bool,
     /// Which attempt this is; the first is 1. Decides nothing but when to try again.
     pub(crate) attempt: u32,
+    /// True if the next delivery by the server counts as another attempt.
+    pub(crate) counts_on: bool,
     /// When it was put off first.
     pub(crate) since: Option<Timestamp>,
+    /// The letter that it was until it was redriven, which may still be there; 0 if it was none.
+    pub(crate) letter: u64,
     acker: Acker,
 }
 
@@ -75,6 +85,8 @@ impl Delivery {
             guard: guard_of(&headers),
             stored_at,
             attempt: before.saturating_add(deliveries),
+            counts_on: deliveries < DELIVERIES_THAT_COUNT,
+            letter: text(LETTER).and_then(|value| value.parse().ok()).unwrap_or(0),
             since: text(SINCE).and_then(|value| value.parse().ok()),
             body: message.payload,
             headers,

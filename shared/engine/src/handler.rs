@@ -1,4 +1,4 @@
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use saga::{Event, Retry, Timestamp, Token};
@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Nats,
+    bounded::bounded,
     consumer::Trigger,
     delivery::Delivery,
     letters::Reason,
@@ -60,6 +61,8 @@ pub(crate) struct HandlerWorker {
     pub(crate) name: String,
     pub(crate) kind: Token,
     pub(crate) retry: Retry,
+    /// How long it may take over one event.
+    pub(crate) limit: Duration,
     pub(crate) handler: Box<dyn AnyHandler>,
 }
 
@@ -91,7 +94,8 @@ impl Trigger for HandlerWorker {
                 .inc();
             return Ok(());
         }
-        self.handler.call(&heard).await.map_err(Setback::Effect)?;
+        let work = async { self.handler.call(&heard).await.map_err(Setback::Effect) };
+        bounded(self.limit, work).await?;
         mark(&self.nats, &self.name, id, Bytes::new()).await?;
         Ok(())
     }

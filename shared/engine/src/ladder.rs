@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use saga::{
     Direction, Event, EventId, Next, Payload, Plan, Retry, STEP_STUCK, State, StepAction, StepIx, StepStatus,
@@ -7,6 +7,7 @@ use saga::{
 
 use crate::{
     AppendError, Freshness, Journal, Recorded,
+    bounded::bounded,
     clock::now,
     consumer::Trigger,
     delivery::Delivery,
@@ -27,6 +28,8 @@ pub(crate) struct StepWorker {
     pub(crate) plan: Arc<Plan>,
     pub(crate) step: StepIx,
     pub(crate) retry: Retry,
+    /// How long one effect may take.
+    pub(crate) limit: Duration,
     pub(crate) handler: Box<dyn Act>,
 }
 
@@ -96,13 +99,16 @@ impl StepWorker {
             direction,
             attempt,
         };
-        let ask = |direction, verb| self.handler.act(&self.plan, &seen.state, effect(direction), verb);
+        let ask = |direction, verb| {
+            let acting = self.handler.act(&self.plan, &seen.state, effect(direction), verb);
+            bounded(self.limit, acting)
+        };
         match verb {
             Verb::Undo => ask(Direction::Undo, Verb::Undo).await,
             Verb::Settle(reason) => ask(Direction::Forward, Verb::Settle(reason)).await,
             Verb::Run => match ask(Direction::Forward, Verb::Run).await {
                 Err(Setback::Effect(error)) if self.exhausted(attempt) => {
-                    let reason = format!("gave up after {attempt} attempts: {error:#}");
+                    let reason = format!("gave up after {attempt} attempts: {}", brief(&error));
                     ask(Direction::Forward, Verb::Settle(reason)).await
                 }
                 answer => answer,
@@ -187,7 +193,7 @@ impl StepWorker {
         let stuck = StepStuck {
             step: step.clone(),
             direction,
-            reason: format!("{error:#}"),
+            reason: brief(error),
         };
         let what = format!("{step}.stuck.{direction}");
         let id = EventId::derived(self.plan.saga.as_str(), seen.state.id.as_str(), &what);
@@ -240,6 +246,11 @@ impl StepWorker {
                 .inc();
         }
     }
+}
+
+/// An error for a person, short enough to travel inside an event.
+fn brief(error: &anyhow::Error) -> String {
+    format!("{error:#}").chars().take(500).collect()
 }
 
 /// Reads a trigger as an event of this saga. What cannot be one never can: it is poison.
@@ -338,7 +349,7 @@ pub(crate) async fn append(
         // The server named the last event, so a replica that has it is as good as the leader.
         Err(AppendError::Stale { last }) => Freshness::AtLeast(last),
         Err(AppendError::InFlight) => {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
             Freshness::Leader
         }
         Err(AppendError::Unknown(_)) => Freshness::Leader,

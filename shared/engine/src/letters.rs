@@ -1,14 +1,16 @@
 //! Dead letters: what could not be handled, with the reason, until somebody redrives or drops it.
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, header, jetstream};
+use async_nats::{
+    HeaderMap, HeaderName, HeaderValue, header,
+    jetstream::{self, stream::LastRawMessageErrorKind::NoMessageFound},
+};
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
 use saga::{Timestamp, Token};
 use serde::Serialize;
 
 use crate::{
     AppendError, Nats,
-    delivery::{ATTEMPT, Delivery, SEQUENCE, STREAM, SUBJECT},
+    delivery::{ATTEMPT, Delivery, LETTER, SEQUENCE, STREAM, SUBJECT},
     journal::publish,
     subject::{self, EVENTS, EntitySubject, INBOX, LETTERS},
 };
@@ -80,7 +82,8 @@ impl Letters {
         })
     }
 
-    /// Keeps `delivery` as a letter, once however often it is buried.
+    /// Keeps `delivery` as a letter, once however often it is buried. A redriven message becomes a letter anew, for
+    /// the one that it was is about to be removed.
     pub(crate) async fn bury(
         &self,
         consumer: &str,
@@ -89,10 +92,6 @@ impl Letters {
         detail: &str,
     ) -> Result<(), AppendError> {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-            HeaderValue::from(0_u64),
-        );
         headers.insert(REASON, reason.word());
         headers.insert(DETAIL, one_line(detail));
         headers.insert(CONSUMER, one_line(consumer));
@@ -100,9 +99,24 @@ impl Letters {
         headers.insert(SUBJECT, one_line(&delivery.subject));
         headers.insert(SEQUENCE, HeaderValue::from(delivery.sequence));
         let subject = subject::letter(consumer, &delivery.stream, delivery.sequence);
-        match publish(&self.nats, subject, headers, delivery.body.clone()).await {
-            Ok(_) | Err(AppendError::Stale { .. }) => Ok(()),
-            Err(error) => Err(error),
+        let mut guard = delivery.letter;
+        loop {
+            headers.insert(
+                header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+                HeaderValue::from(guard),
+            );
+            match publish(
+                &self.nats,
+                subject.clone(),
+                headers.clone(),
+                delivery.body.clone(),
+            )
+            .await
+            {
+                Err(AppendError::Stale { last: 0 }) if guard != 0 => guard = 0, // that letter is gone already
+                Ok(_) | Err(AppendError::Stale { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -111,29 +125,18 @@ impl Letters {
     /// # Errors
     /// When the server does not answer.
     pub async fn list(&self) -> anyhow::Result<Vec<Letter>> {
-        let count = self.stream.get_info().await?.state.messages;
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let everything = jetstream::consumer::pull::OrderedConfig::default();
-        let consumer = self.stream.create_consumer(everything).await?;
         let mut letters = Vec::new();
-        let mut messages = consumer.messages().await?;
-        while let Some(message) = messages.try_next().await? {
-            let info = message.info().map_err(|error| anyhow::anyhow!("{error}"))?;
-            let (sequence, at, pending) = (info.stream_sequence, info.published, info.pending);
-            let headers = message.headers.clone().unwrap_or_default();
-            letters.push(Letter::read(
-                sequence,
-                at.into(),
-                &headers,
-                message.payload.clone(),
-            ));
-            if pending == 0 {
-                break;
+        let mut from = 1;
+        loop {
+            match self.stream.get_first_raw_message_by_subject("dlq.>", from).await {
+                Ok(m) => {
+                    from = m.sequence + 1;
+                    letters.push(Letter::read(m.sequence, m.time.into(), &m.headers, m.payload));
+                }
+                Err(error) if error.kind() == NoMessageFound => return Ok(letters),
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(letters)
     }
 
     /// One letter; `None` if there is none with this sequence.
@@ -148,20 +151,21 @@ impl Letters {
                 &m.headers,
                 m.payload,
             ))),
-            Err(error) if error.kind() == jetstream::stream::LastRawMessageErrorKind::NoMessageFound => {
-                Ok(None)
-            }
+            Err(error) if error.kind() == NoMessageFound => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Gives a letter back to whoever buried it: through the inbox if it came from there, else through its
     /// consumer's retries; never by an event subject. Then removes it. Redriving what was handled meanwhile
-    /// changes nothing.
+    /// changes nothing, and what fails again is a letter again.
     ///
     /// # Errors
-    /// When the letter names no way back, or the server does not answer; the letter is then still there.
+    /// When the letter is gone or names no way back, or the server does not answer; nothing is removed then.
     pub async fn redrive(&self, letter: &Letter) -> anyhow::Result<()> {
+        if self.get(letter.sequence).await?.is_none() {
+            anyhow::bail!("there is no letter {} any more", letter.sequence);
+        }
         let mut headers = HeaderMap::new();
         let subject = if letter.stream == INBOX {
             letter.subject.clone()
@@ -170,6 +174,7 @@ impl Letters {
             headers.insert(STREAM, one_line(&letter.stream));
             headers.insert(SUBJECT, one_line(&letter.subject));
             headers.insert(ATTEMPT, HeaderValue::from(0_u64));
+            headers.insert(LETTER, HeaderValue::from(letter.sequence));
             letter.way_back()?
         };
         publish(&self.nats, subject, headers, letter.bytes.clone()).await?;

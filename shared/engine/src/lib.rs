@@ -16,6 +16,7 @@ mod schedule;
 mod seen;
 mod setback;
 
+mod bounded;
 mod consumer;
 mod handler;
 mod ladder;

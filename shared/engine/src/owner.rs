@@ -2,7 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use saga::{
-    Event, EventId, Kind, OwnerAction, OwnerTrigger, Payload, Plan, Retry, State, Token, decide_owner, evolve,
+    Event, EventId, Kind, OwnerAction, OwnerTrigger, Payload, Plan, Retry, State, Token, decide_owner,
+    evolve, why_not,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -200,8 +201,10 @@ impl Owner {
                 "the message has {size} bytes; it takes at most {MAX_INBOUND}"
             )));
         }
-        let event: Event<()> = serde_json::from_slice(&delivery.body)
-            .map_err(|error| Setback::Poison(Reason::Undecodable, format!("it is no event: {error}")))?;
+        let event: Event<()> = serde_json::from_slice(&delivery.body).map_err(|_| {
+            let why = why_not::<Event<()>>("", &delivery.body);
+            Setback::Poison(Reason::Undecodable, format!("it is no event: {why}"))
+        })?;
         let told = delivery.subject.rsplit('.').next().unwrap_or_default();
         if event.event_type != *told {
             return Err(invalid(format!(

@@ -41,6 +41,8 @@ pub(crate) struct Circumstances {
     pub(crate) now: Timestamp,
     /// Any random number.
     pub(crate) dice: u32,
+    /// True if the server still counts its deliveries as attempts.
+    pub(crate) soon: bool,
     /// True if a message that used up its attempts is buried; a step's never is.
     pub(crate) buries: bool,
 }
@@ -68,7 +70,7 @@ pub(crate) fn disposition(setback: &Setback, retry: &Retry, it: Circumstances) -
                 Reason::Exhausted,
                 format!("after {} attempts: {error:#}", it.attempt),
             ),
-            Next::Again(pause) | Next::Exhausted(pause) if pause <= Retry::SHORT => {
+            Next::Again(pause) | Next::Exhausted(pause) if it.soon && pause <= Retry::SHORT => {
                 Disposition::HandBack(pause)
             }
             Next::Again(pause) | Next::Exhausted(pause) => Disposition::Later(pause, it.attempt),
@@ -117,6 +119,7 @@ mod tests {
             since,
             now,
             dice: 0,
+            soon: attempt < 5,
             buries,
         }
     }
@@ -140,6 +143,18 @@ mod tests {
         assert_eq!(
             disposition(&effect(), &retry, at(5, 0, false)),
             Disposition::Later(ms(1600), 5)
+        );
+    }
+
+    #[test]
+    fn short_delays_too_end_in_a_count_that_goes_on() {
+        let retry = Retry {
+            first: Duration::from_millis(1),
+            ..Retry::default()
+        };
+        assert_eq!(
+            disposition(&effect(), &retry, at(5, 0, true)),
+            Disposition::Later(Duration::from_millis(16), 5)
         );
     }
 

@@ -34,7 +34,8 @@ pub fn start(args: &EngineArgs, service: &'static str) -> anyhow::Result<Telemet
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),
     };
-    let log = log.with_filter(EnvFilter::new(&args.log));
+    // Spans are for the traces: where those go nowhere, a span costs nothing.
+    let log = log.with_filter(EnvFilter::new(format!("{},{SPANS}=off", args.log)));
     let traces = match &args.otlp_endpoint {
         Some(endpoint) => Some(exporting(endpoint, args.trace_sample, service)?),
         None => None,

@@ -19,6 +19,7 @@ mod retry;
 mod state;
 mod timestamp;
 mod token;
+mod why_not;
 
 pub use decide::{OwnerAction, OwnerTrigger, StepAction, decide, decide_owner};
 pub use definition::{Fact, Inputs, Irreversible, Refusal, Saga, Step, Steps, Undo};
@@ -31,3 +32,4 @@ pub use retry::{Next, Retry};
 pub use state::{Direction, Outcome, Start, State, Status, StepState, StepStatus, Stuck, Turn};
 pub use timestamp::{Timestamp, TimestampError};
 pub use token::{EffectKey, Token, TokenError};
+pub use why_not::why_not;

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use checkout::{Checkout, OrderCreated};
 use jetsaga::{Plan, Recorded, State, Status, saga::evolve};
 
-use super::System;
+use super::{System, until};
 
 /// The event types of a history, in their order.
 pub fn types(history: &[Recorded<State>]) -> Vec<&str> {
@@ -74,12 +74,11 @@ pub async fn audit(system: &System, ids: &[String]) -> Result<usize> {
                 .total_amount
                 .minor();
         }
-        let kept = system.journal.bucket::<State>(&system.entity(id)?).await?;
-        let kept = kept.map(|kept| (kept.sequence, kept.state));
-        ensure!(
-            kept == Some((last.sequence, last.state.clone())),
-            "the bucket has {kept:?} of {id}"
-        );
+        until(&format!("the bucket has the last state of {id}"), async || {
+            let kept = system.journal.bucket::<State>(&system.entity(id)?).await?;
+            Ok(kept.filter(|kept| kept.sequence == last.sequence && kept.state == last.state))
+        })
+        .await?;
     }
     let books = system.provider.books().await?;
     ensure!(

@@ -1,6 +1,8 @@
 use anyhow::{Context as _, Result};
-use jetsaga::{EngineArgs, Nats, Worker};
-use std::time::Duration;
+use jetsaga::{
+    EngineArgs, Nats, Worker,
+    clap::{Args as _, Command, FromArgMatches as _},
+};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use super::{PATIENCE, System};
@@ -120,24 +122,26 @@ impl System {
     /// # Errors
     /// When its consumers cannot be made.
     pub async fn start_worker(&self, worker: Worker, nats: Nats) -> Result<Running> {
+        self.start_with(worker, nats, &["--handler-limit", "20s"]).await
+    }
+
+    /// The same with these flags of the engine.
+    ///
+    /// # Errors
+    /// When a flag is wrong, or its consumers cannot be made.
+    pub async fn start_with(&self, worker: Worker, nats: Nats, flags: &[&str]) -> Result<Running> {
+        let args = engine_args(flags)?;
         worker.topology(1).ensure(&nats).await?;
         let (stop, stopped) = watch::channel(false);
-        let (connection, args) = (nats.clone(), engine_args());
+        let connection = nats.clone();
         let task = tokio::spawn(async move { worker.run(&connection, &args, None, stopped).await });
         Ok(Running { nats, stop, task })
     }
 }
 
-fn engine_args() -> EngineArgs {
-    EngineArgs {
-        nats_url: String::new(), // the connection is made already
-        http_listen: None,
-        concurrency: 64,
-        handler_limit: Duration::from_secs(20),
-        drain_limit: Duration::from_secs(10),
-        replicas: 1,
-        provision: false,
-        log: "info".to_owned(),
-        log_format: jetsaga::engine::LogFormat::Text,
-    }
+fn engine_args(flags: &[&str]) -> Result<EngineArgs> {
+    let command = EngineArgs::augment_args(Command::new("test"));
+    let always = ["test", "--concurrency", "64", "--drain-limit", "10s"];
+    let matches = command.try_get_matches_from(always.iter().chain(flags))?;
+    Ok(EngineArgs::from_arg_matches(&matches)?)
 }

@@ -8,6 +8,7 @@ mod crew;
 mod orders;
 mod process;
 mod provider;
+mod reading;
 mod system;
 mod wait;
 
@@ -16,5 +17,6 @@ pub use crew::{Role, Running};
 pub use orders::{cancellation, order, order_with};
 pub use process::{Process, jetsaga};
 pub use provider::{Books, Provider};
-pub use system::{RawEvent, System};
+pub use reading::{RawEvent, step};
+pub use system::System;
 pub use wait::{PATIENCE, until};

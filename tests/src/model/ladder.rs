@@ -1,8 +1,8 @@
-use saga::{OwnerAction, StepAction, StepStatus};
+use saga::StepStatus;
 
 use super::{
-    CONSUMERS, Due, EventIx, JournalIx, Model, Move, Next, OWNER, Seed, System, Timer, Trigger, What, Worker,
-    Wrong, moves::Moves, system::Call,
+    CONSUMERS, Due, EventIx, JournalIx, Model, Move, Next, OWNER, Seed, System, Trigger, What, Worker, Wrong,
+    moves::Moves,
 };
 
 /// A worker and what it has in hand.
@@ -88,41 +88,6 @@ impl Model {
         }
     }
 
-    /// The messages that a consumer may hand out.
-    fn due(&self, system: &System, who: usize) -> impl Iterator<Item = Trigger> + use<> {
-        let events = self
-            .journals
-            .holds(system.head)
-            .and(self.hears[who])
-            .minus(system.acked[who]);
-        let retries = system.retries.get(who).copied().unwrap_or_default();
-        let timers = system.timers;
-        let due = move |timer: &Timer| who == OWNER && timers[timer.index()] != Due::No;
-        let events = events.iter().map(Trigger::Event);
-        events
-            .chain(retries.iter().map(Trigger::Retry))
-            .chain(Timer::ALL.into_iter().filter(due).map(Trigger::Timer))
-    }
-
-    /// The states that a worker may take for `trigger`: for an event of the journal any from its own on, be it
-    /// carried, a replica's or the leader's; for everything else the leader's.
-    fn readable(&self, system: &System, trigger: Trigger) -> impl Iterator<Item = JournalIx> {
-        let mut oldest = match trigger {
-            Trigger::Event(event) if !self.is_seeded(Seed::StaleReads) => Some(event),
-            Trigger::Event(_) => None,
-            Trigger::Retry(_) | Trigger::Timer(_) => Some(self.journals.last(system.head)),
-        };
-        let mut passed = false;
-        self.journals.back(system.head).take_while(move |journal| {
-            let wanted = !passed;
-            if oldest == Some(self.journals.last(*journal)) {
-                passed = true;
-                oldest = None;
-            }
-            wanted
-        })
-    }
-
     /// Decide on the state `read`. With nothing left to do the worker acknowledges at once; late or in vain is a
     /// fault.
     pub(super) fn decide(
@@ -167,30 +132,6 @@ impl Model {
         system
     }
 
-    /// What the product's rules say.
-    fn next(&self, read: JournalIx, hand: Hand) -> Next {
-        let action = match hand.trigger {
-            Trigger::Event(event) | Trigger::Retry(event) if hand.who != OWNER => {
-                return match self.rules.step(read, hand.who, event) {
-                    StepAction::Nothing => Next::Ack,
-                    StepAction::Run => Next::Call(Call::Run),
-                    StepAction::Settle => Next::Call(Call::Settle),
-                    StepAction::Undo => Next::Call(Call::Undo),
-                };
-            }
-            Trigger::Event(_) | Trigger::Retry(_) => self.rules.owner(read),
-            Trigger::Timer(timer) => self.rules.timer(read, timer),
-        };
-        let plan = self.journals.plan();
-        let event = match action {
-            OwnerAction::Nothing => None,
-            OwnerAction::TimeOut => self.journals.find(&plan.timed_out),
-            OwnerAction::RequestCancellation => self.journals.find(&plan.cancellation_requested),
-            OwnerAction::Cancel => self.journals.find(&plan.cancelled),
-        };
-        event.map_or(Next::Ack, Next::Append)
-    }
-
     /// Append under the guard, and decide again on the state just written.
     fn append(&self, system: &System, hand: Hand, event: EventIx, fresh: bool, moves: &mut Moves) {
         let trigger = Some(hand.trigger);
@@ -204,7 +145,7 @@ impl Model {
         let mut landed = *system;
         landed.grow(longer);
         let mut push = |next, to| moves.push(hand.who, trigger, What::Appends(event, next), to);
-        if self.is_seeded(Seed::DecideOnce) {
+        if hand.who != OWNER && self.is_seeded(Seed::DecideOnce) {
             self.finish(landed, hand, &mut push);
         } else {
             self.decide(landed, hand, longer, &mut push);
@@ -259,7 +200,7 @@ impl Model {
                 fresh: true,
             };
             then(Next::Append(event), again);
-        } else if self.is_seeded(Seed::DecideOnce) {
+        } else if hand.who != OWNER && self.is_seeded(Seed::DecideOnce) {
             self.finish(*system, hand, then);
         } else {
             self.decide(*system, hand, system.head, then);

@@ -41,13 +41,15 @@
 //! is final, so a slow worker stands for both).
 //!
 //! Reading order: [`Journals`] and [`Rules`] (the product's functions, looked up), [`World`], [`System`],
-//! `ladder`, `faults`, `checks`, [`search()`], [`Seed`] (bugs that must be found), `transcript`.
+//! `mail`, `ladder`, `faults`, `checks`, [`search()`], [`Seed`] (bugs that must be found), `transcript`.
 
 mod checks;
 mod faults;
 mod journal;
 mod ladder;
+mod mail;
 mod moves;
+mod places;
 mod plans;
 mod rules;
 mod search;
@@ -61,8 +63,9 @@ use anyhow::ensure;
 use saga::{Dependency, Plan};
 
 pub use checks::Wrong;
-pub use journal::{EventIx, EventSet, JournalIx, Journals};
+pub use journal::Journals;
 pub use moves::{Failure, Move, Next, What};
+pub use places::{EventIx, EventSet, JournalIx};
 pub use plans::{chain, checkout};
 pub use rules::{Debts, Rules};
 pub use search::{Limits, Search, search};

@@ -9,9 +9,7 @@ use super::plans;
 pub enum Seed {
     /// Acknowledge as soon as the call is answered, append afterwards.
     AckBeforeAppend,
-    /// Decide once: acknowledge as soon as the outcome is recorded, by oneself or by somebody else. (Only the
-    /// latter half does harm: who appends an outcome in a saga that has turned always has a rival, the worker that
-    /// has the other of the opening and the turning event, and it decides again.)
+    /// Acknowledge as soon as the step's outcome is recorded, by whomever, without deciding again.
     DecideOnce,
     /// Acknowledge when an append is refused, without reading and deciding again.
     DroppedOnConflict,

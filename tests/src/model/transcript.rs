@@ -92,9 +92,14 @@ impl Model {
             Wrong::BuiltOnNothing(s) => format!("{} happened without what it builds on", name(s)),
             Wrong::UndidNothing(s) => format!("{} took back what never happened", name(s)),
             Wrong::UndidTooEarly(s) => format!("{} was taken back before what builds on it", name(s)),
-            Wrong::Contradiction(s) => {
-                format!("{}: the journal says one thing and the world another", name(s))
-            }
+            Wrong::Contradiction(s) => match last {
+                Some((_, system)) => {
+                    let status = self.journals().statuses(system.head)[usize::from(s)];
+                    let world = outside(system, usize::from(s));
+                    format!("{} is {status} in the journal and {world} outside", name(s))
+                }
+                None => format!("{} is one thing in the journal and another outside", name(s)),
+            },
             Wrong::Forgotten(s) => format!(
                 "{} still owes the journal something, and nothing will remind it",
                 name(s)

@@ -3,7 +3,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand};
 use jetsaga::{Nats, Timestamp, Token};
 
-use crate::{demo, dev, letters, output::Output, past, place, show, stock, topology, watch, work};
+use crate::{bench, demo, dev, letters, output::Output, past, place, show, stock, topology, watch, work};
 
 /// Sagas on NATS JetStream: run the checkout, and see what it does.
 #[derive(Parser, Clone, Debug)]
@@ -86,6 +86,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Measure what a saga costs, beside the same JetStream operations without the engine.
+    Bench(bench::Args),
     /// Print the checkout as a Mermaid diagram.
     Diagram,
 }
@@ -140,6 +142,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Letters(command) => letters::run(&connect().await?, command, out).await,
         Command::Topology(command) => topology::run(&connect().await?, command, out).await,
         Command::Stock(command) => stock::run(&connect().await?, command, out).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Diagram => {
             print!(
                 "{}",

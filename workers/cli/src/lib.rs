@@ -12,6 +12,7 @@ mod system;
 mod demo;
 mod dev;
 
+mod bench;
 mod letters;
 mod past;
 mod place;

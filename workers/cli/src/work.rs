@@ -3,9 +3,16 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::Parser as _;
 use jetsaga::launch_from;
 
+use crate::bench;
+
 /// Runs one worker as this process: the same code as the worker's own binary.
 pub(crate) fn run(name: &str, args: &[OsString]) -> ExitCode {
     let line = std::iter::once(OsString::from(format!("jetsaga worker {name}"))).chain(args.iter().cloned());
+    if name.starts_with("bench-")
+        && let Some(code) = bench::run_worker(name, line.clone())
+    {
+        return code;
+    }
     match name {
         "order" => launch_from(
             "order",

@@ -44,9 +44,12 @@ pub struct Notice {
 /// When the webhook's client cannot be made.
 pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
     let outlet = match args.notifier_webhook {
-        Some(url) => {
-            Outlet::Webhook(reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?, url)
-        }
+        Some(url) => Outlet::Webhook(
+            reqwest::Client::builder()
+                .timeout(Duration::from_secs(10))
+                .build()?,
+            url,
+        ),
         None => Outlet::File(args.notifier_file),
     };
     let types = ["OrderCreated", "OrderShipped", "OrderCancelled"];
@@ -79,7 +82,10 @@ fn notice(heard: &Heard) -> anyhow::Result<Notice> {
     let text = match heard.event.event_type.as_str() {
         "OrderCreated" => format!("We have your order {} over {}.", heard.id, order.total_amount),
         "OrderShipped" => format!("Your order {} is on its way.", heard.id),
-        _ => format!("Your order {} was cancelled: {why}. Nothing is charged.", heard.id),
+        _ => format!(
+            "Your order {} was cancelled: {why}. Nothing is charged.",
+            heard.id
+        ),
     };
     Ok(Notice {
         event_id: heard.event.event_id,
@@ -94,16 +100,22 @@ fn notice(heard: &Heard) -> anyhow::Result<Notice> {
 async fn append(path: &PathBuf, notice: &Notice) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(notice)?;
     line.push(b'\n');
-    let open = tokio::fs::OpenOptions::new().create(true).append(true).open(path).await;
-    let mut file =
-        open.with_context(|| format!("NOTIFIER_FILE {} cannot be written to", path.display()))?;
+    let open = tokio::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .await;
+    let mut file = open.with_context(|| format!("NOTIFIER_FILE {} cannot be written to", path.display()))?;
     file.write_all(&line).await?;
     file.flush().await?;
     Ok(())
 }
 
 async fn post(client: &reqwest::Client, url: &str, notice: &Notice) -> anyhow::Result<()> {
-    let request = client.post(url).header("Idempotency-Key", notice.event_id.to_string()).json(notice);
+    let request = client
+        .post(url)
+        .header("Idempotency-Key", notice.event_id.to_string())
+        .json(notice);
     request.send().await?.error_for_status()?;
     Ok(())
 }
@@ -111,6 +123,8 @@ async fn post(client: &reqwest::Client, url: &str, notice: &Notice) -> anyhow::R
 fn webhook(text: &str) -> Result<String, String> {
     match reqwest::Url::parse(text) {
         Ok(url) if ["http", "https"].contains(&url.scheme()) => Ok(text.to_owned()),
-        _ => Err(format!("NOTIFIER_WEBHOOK is {text:?}; it takes a URL such as http://127.0.0.1:8080/notices")),
+        _ => Err(format!(
+            "NOTIFIER_WEBHOOK is {text:?}; it takes a URL such as http://127.0.0.1:8080/notices"
+        )),
     }
 }

@@ -20,17 +20,21 @@ pub struct Args {
 /// # Errors
 /// When the checkout is no plan.
 pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
-    Ok(Worker::new("order").own::<Checkout>(args.order_deadline, |payload| {
-        let order = order::accept(payload).map_err(|error| error.to_string())?;
-        let spelled = Payload::of(&order).map_err(|error| error.to_string())?;
-        Ok((order.order_id, spelled))
-    })?)
+    Ok(
+        Worker::new("order").own::<Checkout>(args.order_deadline, |payload| {
+            let order = order::accept(payload).map_err(|error| error.to_string())?;
+            let spelled = Payload::of(&order).map_err(|error| error.to_string())?;
+            Ok((order.order_id, spelled))
+        })?,
+    )
 }
 
 fn deadline(text: &str) -> Result<Duration, String> {
     let value = duration(text).map_err(|error| format!("ORDER_DEADLINE: {error}"))?;
     if value.is_zero() || value > Duration::from_secs(30 * 24 * 3600) {
-        return Err(format!("ORDER_DEADLINE is {text}; it takes more than nothing and at most 720h"));
+        return Err(format!(
+            "ORDER_DEADLINE is {text}; it takes more than nothing and at most 720h"
+        ));
     }
     Ok(value)
 }

@@ -26,7 +26,9 @@ pub struct Args {
 /// # Errors
 /// When the checkout is no plan, or the provider's client cannot be made.
 pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
-    let bank = Bank { provider: Provider::new(args.payment_provider_url, args.payment_currency)? };
+    let bank = Bank {
+        provider: Provider::new(args.payment_provider_url, args.payment_currency)?,
+    };
     Ok(Worker::new("payment").step::<Checkout, Payment>(bank)?)
 }
 
@@ -69,24 +71,39 @@ impl Compensate<Payment> for Bank {
         let refund_id = if paid.amount == Money::default() {
             "nothing-to-refund".to_owned()
         } else {
-            self.provider.refund(&effect.key(), &effect.forward_key(), &paid).await?
+            self.provider
+                .refund(&effect.key(), &effect.forward_key(), &paid)
+                .await?
         };
-        Ok(PaymentRefunded { order_id: paid.order_id, refund_id, amount: paid.amount })
+        Ok(PaymentRefunded {
+            order_id: paid.order_id,
+            refund_id,
+            amount: paid.amount,
+        })
     }
 }
 
 fn processed(order: OrderCreated, payment_id: String) -> PaymentProcessed {
-    PaymentProcessed { order_id: order.order_id, payment_id, amount: order.total_amount }
+    PaymentProcessed {
+        order_id: order.order_id,
+        payment_id,
+        amount: order.total_amount,
+    }
 }
 
 fn failed(order_id: jetsaga::Token, reason: &str) -> PaymentFailed {
-    PaymentFailed { order_id, reason: reason.to_owned() }
+    PaymentFailed {
+        order_id,
+        reason: reason.to_owned(),
+    }
 }
 
 fn url(text: &str) -> Result<String, String> {
     match reqwest::Url::parse(text) {
         Ok(url) if ["http", "https"].contains(&url.scheme()) => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err(format!("PAYMENT_PROVIDER_URL is {text:?}; it takes a URL such as http://127.0.0.1:4242")),
+        _ => Err(format!(
+            "PAYMENT_PROVIDER_URL is {text:?}; it takes a URL such as http://127.0.0.1:4242"
+        )),
     }
 }
 
@@ -94,5 +111,7 @@ fn currency(text: &str) -> Result<String, String> {
     if text.len() == 3 && text.bytes().all(|b| b.is_ascii_lowercase()) {
         return Ok(text.to_owned());
     }
-    Err(format!("PAYMENT_CURRENCY is {text:?}; it takes three small letters, such as usd"))
+    Err(format!(
+        "PAYMENT_CURRENCY is {text:?}; it takes three small letters, such as usd"
+    ))
 }

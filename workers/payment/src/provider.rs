@@ -39,11 +39,18 @@ impl Provider {
             .connect_timeout(Duration::from_secs(2))
             .timeout(Duration::from_secs(5))
             .build()?;
-        Ok(Self { client, url, currency })
+        Ok(Self {
+            client,
+            url,
+            currency,
+        })
     }
 
     pub(crate) async fn charge(&self, key: &EffectKey, order: &OrderCreated) -> anyhow::Result<Charged> {
-        let source = order.payment_method.as_ref().map_or("tok_ok", |token| token.as_str());
+        let source = order
+            .payment_method
+            .as_ref()
+            .map_or("tok_ok", |token| token.as_str());
         let body = json!({
             "amount": order.total_amount.minor(),
             "currency": self.currency,
@@ -77,14 +84,20 @@ impl Provider {
         if response.status() == StatusCode::OK {
             return Ok(response.json::<Named>().await?.id);
         }
-        anyhow::bail!("the provider refuses the refund: {}", refusal(response).await.message)
+        anyhow::bail!(
+            "the provider refuses the refund: {}",
+            refusal(response).await.message
+        )
     }
 
     pub(crate) async fn settle(&self, key: &EffectKey) -> anyhow::Result<Outcome> {
         let path = format!("{}/v1/keys/{}/settle", self.url, key.as_str());
         let response = self.send(self.client.post(path)).await?;
         if response.status() != StatusCode::OK {
-            anyhow::bail!("the provider does not settle {key}: {}", refusal(response).await.message);
+            anyhow::bail!(
+                "the provider does not settle {key}: {}",
+                refusal(response).await.message
+            );
         }
         let settled: Settled = response.json().await?;
         match (settled.outcome.as_str(), settled.charge) {
@@ -96,12 +109,17 @@ impl Provider {
     }
 
     fn post(&self, path: &str, key: &EffectKey) -> RequestBuilder {
-        self.client.post(format!("{}{path}", self.url)).header("Idempotency-Key", key.as_str())
+        self.client
+            .post(format!("{}{path}", self.url))
+            .header("Idempotency-Key", key.as_str())
     }
 
     /// An answer that says something: a server's own trouble says nothing about the outcome.
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        let response = request.send().await.context("no answer from the payment provider")?;
+        let response = request
+            .send()
+            .await
+            .context("no answer from the payment provider")?;
         if response.status().is_server_error() {
             anyhow::bail!("the payment provider answers {}", response.status());
         }
@@ -113,7 +131,10 @@ async fn refusal(response: Response) -> ProviderError {
     let status = response.status();
     match response.json::<ErrorBody>().await {
         Ok(body) => body.error,
-        Err(_) => ProviderError { code: String::new(), message: status.to_string() },
+        Err(_) => ProviderError {
+            code: String::new(),
+            message: status.to_string(),
+        },
     }
 }
 

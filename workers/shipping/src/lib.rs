@@ -11,7 +11,12 @@ use jetsaga::{Effect, EventId, Nats, Outcome, Perform, Worker, clap, done, refus
 #[group(skip)]
 pub struct Args {
     /// Postal codes that begin so are not delivered to; separated by commas.
-    #[arg(long, env = "SHIPPING_REFUSED_ZIPS", value_delimiter = ',', default_value = "00000")]
+    #[arg(
+        long,
+        env = "SHIPPING_REFUSED_ZIPS",
+        value_delimiter = ',',
+        default_value = "00000"
+    )]
     pub shipping_refused_zips: Vec<String>,
 }
 
@@ -20,7 +25,11 @@ pub struct Args {
 /// # Errors
 /// When the checkout is no plan.
 pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
-    let refused_zips = args.shipping_refused_zips.into_iter().filter(|zip| !zip.is_empty()).collect();
+    let refused_zips = args
+        .shipping_refused_zips
+        .into_iter()
+        .filter(|zip| !zip.is_empty())
+        .collect();
     Ok(Worker::new("shipping").pivot::<Checkout, Shipping>(Carrier { refused_zips })?)
 }
 
@@ -39,9 +48,15 @@ impl Perform<Shipping> for Carrier {
         let zip = &order.shipping_address.zip;
         if self.refused_zips.iter().any(|refused| zip.starts_with(refused)) {
             let reason = format!("no carrier delivers to {zip}");
-            return refuse(ShippingFailed { order_id: order.order_id, reason });
+            return refuse(ShippingFailed {
+                order_id: order.order_id,
+                reason,
+            });
         }
         let parcel = EventId::derived("parcel", order.order_id.as_str(), effect.key().as_str());
-        done(OrderShipped { order_id: order.order_id, tracking_id: format!("JS-{parcel}") })
+        done(OrderShipped {
+            order_id: order.order_id,
+            tracking_id: format!("JS-{parcel}"),
+        })
     }
 }

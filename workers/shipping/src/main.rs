@@ -1,5 +1,9 @@
 //! `jetsaga-shipping`: see the library.
 
 fn main() -> std::process::ExitCode {
-    jetsaga::launch("jetsaga-shipping", "Ships what is paid and reserved", shipping::worker)
+    jetsaga::launch(
+        "jetsaga-shipping",
+        "Ships what is paid and reserved",
+        shipping::worker,
+    )
 }

@@ -87,7 +87,10 @@ impl Counts {
 impl Comparison {
     /// Compares the lists of both sides. Deliveries, acknowledgements and appends have to agree for each role. Which
     /// of two workers loses a race is chance, so refused appends and reads have to agree in their sum.
-    pub(super) fn new(engine: BTreeMap<&'static str, PerSaga>, bare: BTreeMap<&'static str, PerSaga>) -> Self {
+    pub(super) fn new(
+        engine: BTreeMap<&'static str, PerSaga>,
+        bare: BTreeMap<&'static str, PerSaga>,
+    ) -> Self {
         let mut differences = Vec::new();
         let mut compare = |what: &str, engine: f64, bare: f64| {
             if (engine - bare).abs() > TOLERANCE.max(TOLERANCE * engine.max(bare)) {

@@ -1,11 +1,11 @@
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context as _;
 use async_nats::{HeaderMap, HeaderValue, Request, header};
 use bytes::Bytes;
 use checkout::{OrderCancelled, OrderShipped};
 use futures_util::{StreamExt as _, stream, stream::FuturesUnordered};
-use jetsaga::{Fact as _, Journal, Plan, Token};
+use jetsaga::{Fact as _, Journal, Token};
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -64,26 +64,30 @@ impl Driver {
         client.flush().await?;
         let mut finals = stream::select(shipped, cancelled);
         let mut appends = FuturesUnordered::new();
-        let (mut open, mut latencies) = (Window::default(), Vec::new());
+        let (mut started, mut since, mut latencies) = (0, HashMap::new(), Vec::new());
         let begun = Instant::now();
         while (latencies.len() as u64) < sagas {
-            while open.started < sagas && open.in_flight() < concurrency {
-                let number = mix.number(open.start());
+            while started < sagas && since.len() < concurrency {
+                let number = mix.number(started);
+                since.insert(number, Instant::now());
                 appends.push(self.place(number));
+                started += 1;
             }
             tokio::select! {
                 Some(placed) = appends.next() => placed?,
                 message = timeout(PATIENCE, finals.next()) => {
                     let message = message.context("a saga has not ended after thirty seconds")?;
                     let subject = message.context("the subscription ended")?.subject;
-                    latencies.extend(open.finish(self.runs, &subject, mix));
+                    let begun = number_of(&subject).and_then(|number| since.remove(&number));
+                    latencies.extend(begun.map(|begun| begun.elapsed()));
                 }
             }
         }
-        Ok(Run {
-            took: begun.elapsed(),
-            latencies,
-        })
+        let took = begun.elapsed();
+        while let Some(placed) = appends.next().await {
+            placed?;
+        }
+        Ok(Run { took, latencies })
     }
 
     /// Appends the first event of a saga.
@@ -114,32 +118,20 @@ impl Driver {
         }
         Ok(())
     }
-
-    pub(super) const fn plan(&self) -> &Plan {
-        &self.orders.plan
-    }
 }
 
-/// Which sagas of a run are in flight, and since when.
-#[derive(Default)]
-struct Window {
-    started: u64,
-    finished: u64,
-    since: std::collections::HashMap<u64, Instant>,
+/// The number of an order, from a subject that ends in its id.
+fn number_of(subject: &str) -> Option<u64> {
+    subject.rsplit_once('-')?.1.parse().ok()
 }
 
-impl Window {
-    const fn in_flight(&self) -> usize {
-        (self.started - self.finished) as usize
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn start(&mut self) -> u64 {
-        let n = self.started;
-        self.started += 1;
-        n
-    }
-
-    fn finish(&mut self, _: u32, _: &str, _: Mix) -> Option<Duration> {
-        None
+    #[test]
+    fn a_subject_names_its_order() {
+        let subject = format!("evt.checkout.OrderShipped.{}", order_id(3, 1204));
+        assert_eq!(number_of(&subject), Some(1204));
     }
 }

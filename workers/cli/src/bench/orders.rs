@@ -2,9 +2,7 @@ use checkout::{
     Checkout, InventoryReleased, InventoryReserved, OrderCancelled, OrderCreated, OrderShipped, OutOfStock,
     PaymentProcessed, PaymentRefunded,
 };
-use jetsaga::{
-    Event, EventId, Fact, Payload, Plan, State, Token, now, saga::evolve, subject::EntitySubject,
-};
+use jetsaga::{Event, EventId, Fact, Payload, Plan, State, Token, now, saga::evolve, subject::EntitySubject};
 use serde::Serialize;
 
 /// Which orders a run places.
@@ -153,7 +151,11 @@ mod tests {
 
     #[test]
     fn a_tenth_is_out_of_stock_and_the_pure_mixes_are_pure() {
-        let refused = |mix: Mix| (0..100).filter(|n| is_out_of_stock(&order_id(1, mix.number(*n)))).count();
+        let refused = |mix: Mix| {
+            (0..100)
+                .filter(|n| is_out_of_stock(&order_id(1, mix.number(*n))))
+                .count()
+        };
         assert_eq!(refused(Mix::Tenth), 10);
         assert_eq!(refused(Mix::Completed), 0);
         assert_eq!(refused(Mix::Cancelled), 100);

@@ -56,7 +56,11 @@ impl Role {
     /// The consumers of this role: the engine's own, but nobody hears `OrderCreated` who would not act on it. There
     /// are no deadlines to arm here, and shipping is never opened by it.
     pub(super) fn consumers(self, plan: &Plan) -> Vec<(&'static str, pull::Config)> {
-        let step = |name: &str| plan.find(name).map(|ix| step_consumers(plan, ix)).unwrap_or_default();
+        let step = |name: &str| {
+            plan.find(name)
+                .map(|ix| step_consumers(plan, ix))
+                .unwrap_or_default()
+        };
         let mut consumers = match self {
             Self::Order => jetsaga::engine::owner_consumers(plan),
             Self::Payment | Self::Inventory | Self::Shipping => step(self.word()),

@@ -3,8 +3,8 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use checkout::{
-    Checkout, Inventory, InventoryReleased, InventoryReserved, OrderCreated, OrderShipped, OutOfStock, Payment,
-    PaymentFailed, PaymentProcessed, PaymentRefunded, Shipping, ShippingFailed,
+    Checkout, Inventory, InventoryReleased, InventoryReserved, OrderCreated, OrderShipped, OutOfStock,
+    Payment, PaymentFailed, PaymentProcessed, PaymentRefunded, Shipping, ShippingFailed,
 };
 use jetsaga::{Compensate, Effect, Outcome, Perform, Worker, clap, done, launch_from, refuse};
 
