@@ -48,7 +48,7 @@ fn a_counterexample_is_a_short_story() {
     let model = Model::new(model::checkout().unwrap(), Config::seeded(Seed::SettleByAsking)).unwrap();
     let found = model::search(&model, LIMITS).found.unwrap();
     assert_eq!(
-        found.tell(&model),
+        found.tell(&model).trim_start(),
         "\
    1   payment    takes OrderCreated with the state of 1 event: run
    2 ! payment    runs its effect: no answer comes; that was the last attempt
@@ -68,7 +68,6 @@ fn a_counterexample_is_a_short_story() {
 fn what_is_over_may_be_forgotten() {
     for (plan, faults, turns) in [
         (model::checkout().unwrap(), 0, 0),
-        (model::chain().unwrap(), 1, 0),
         (model::chain().unwrap(), 0, 1),
     ] {
         let small = assert_clean(plan.clone(), Config::clean(faults, turns));
@@ -103,6 +102,11 @@ fn the_search_meets_every_journal_that_evolve_allows() {
     assert_eq!(unmet, [""; 0]);
 }
 
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests: the lint's exception covers test functions only"
+)]
 fn assert_clean(plan: Plan, config: Config) -> Search {
     let name = plan.saga.clone();
     let model = Model::new(plan, config).unwrap();

@@ -204,9 +204,10 @@ async fn an_undo_is_never_given_up_and_says_once_that_it_is_stuck() {
 #[tokio::test]
 async fn a_handler_that_panics_is_out_of_attempts_too() {
     let reason = refused_by(Fault::Panics).await.unwrap();
-    assert_eq!(
-        reason,
-        "gave up after 2 attempts: the handler panicked: out of paper"
+    assert!(
+        reason.starts_with("gave up after 2 attempts: the handler panicked:")
+            && reason.ends_with("out of paper"),
+        "{reason}"
     );
 }
 

@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 /// What every worker can be told, by flag or by environment. Read once; a wrong value stops the start.
 #[derive(Args, Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct EngineArgs {
     pub replicas: usize,
 
     /// Create what is missing on the server at the start; without it, missing streams stop the start.
-    #[arg(long, env = "JETSAGA_PROVISION")]
+    #[arg(long, env = "JETSAGA_PROVISION", value_parser = provision)]
     pub provision: bool,
 
     /// What is logged: `info`, `debug`, `engine=debug,info`, …
@@ -45,13 +45,13 @@ pub struct EngineArgs {
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "1", value_parser = trace_sample)]
     pub trace_sample: f64,
 
-    /// How it is logged.
-    #[arg(long, env = "JETSAGA_LOG_FORMAT", default_value = "text")]
+    /// How it is logged: `text` or `json`.
+    #[arg(long, env = "JETSAGA_LOG_FORMAT", default_value = "text", value_parser = log_format)]
     pub log_format: LogFormat,
 }
 
 /// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For a person.
     Text,
@@ -149,6 +149,19 @@ fn trace_sample(text: &str) -> Result<f64, String> {
         _ => Err(format!(
             "OTEL_TRACES_SAMPLER_ARG is {text:?}; it takes a share from 0 to 1, such as 0.01"
         )),
+    }
+}
+
+fn provision(text: &str) -> Result<bool, String> {
+    text.parse()
+        .map_err(|_| format!("JETSAGA_PROVISION is {text:?}; it takes true or false"))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("JETSAGA_LOG_FORMAT is {text:?}; it takes text or json")),
     }
 }
 

@@ -78,11 +78,13 @@ async fn work<F: Future<Output = anyhow::Result<Worker>>>(
 }
 
 async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+    let listener = TcpListener::bind(address).await.with_context(|| {
         format!(
             "JETSAGA_HTTP_LISTEN {address} cannot be listened on; name a free port, or leave it out to serve no probes"
         )
-    })
+    })?;
+    tracing::info!(address = %listener.local_addr()?, "probes are served");
+    Ok(listener)
 }
 
 /// Makes sure that what the worker needs is on the server, or says what is missing.

@@ -359,13 +359,30 @@ fn compare(
             differs(Some(setting), &Value::Bool(false), found);
         }
     }
-    for limit in ["max_age", "max_msgs", "max_bytes", "max_msgs_per_subject"] {
+    for limit in LIMITS {
         let set = found.get(limit).and_then(Value::as_i64).filter(|n| *n > 0);
         if let Some(set) = set.filter(|_| wanted.get(limit).is_none_or(is_unset)) {
             differs(Some(limit), &Value::from("unlimited"), &Value::from(set));
         }
     }
+    for diversion in DIVERSIONS {
+        let set = found.get(diversion).filter(|found| !is_unset(found));
+        if let Some(set) = set.filter(|_| wanted.get(diversion).is_none_or(is_unset)) {
+            differs(Some(diversion), &Value::from("none"), set);
+        }
+    }
 }
+
+/// What makes a stream forget, or a consumer end, where nobody asked for it.
+const LIMITS: [&str; 5] = [
+    "max_age",
+    "max_msgs",
+    "max_bytes",
+    "max_msgs_per_subject",
+    "inactive_threshold",
+];
+/// What sends messages elsewhere.
+const DIVERSIONS: [&str; 3] = ["republish", "subject_transform", "mirror"];
 
 /// True if `found` says what `wanted` says; where both are objects or lists, part by part, so that what the
 /// server adds of its own is no difference.

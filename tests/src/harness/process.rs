@@ -79,18 +79,20 @@ impl Process {
         heard.await.with_context(|| self.said())
     }
 
+    /// Its process id.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn id(&self) -> Result<u32> {
+        self.child.id().context("it has ended already")
+    }
+
     /// Sends it SIGTERM.
     ///
     /// # Errors
     /// When it has ended already.
     pub async fn terminate(&self) -> Result<()> {
-        let id = self.child.id().context("it has ended already")?;
-        let sent = Command::new("kill")
-            .args(["-TERM", &id.to_string()])
-            .status()
-            .await?;
-        ensure!(sent.success(), "no signal was sent");
-        Ok(())
+        signal("-TERM", &self.id()?.to_string()).await
     }
 
     /// Waits for its end: the exit code, and all that it said.
@@ -105,6 +107,16 @@ impl Process {
         }
         Ok((status.code(), self.said()))
     }
+}
+
+/// Sends a signal such as `-TERM` to a process, or with a minus before its id to a whole group.
+///
+/// # Errors
+/// When there is no such process.
+pub async fn signal(name: &str, id: &str) -> Result<()> {
+    let sent = Command::new("kill").args([name, "--", id]).status().await?;
+    ensure!(sent.success(), "{id} got no {name}");
+    Ok(())
 }
 
 async fn hear(pipe: impl AsyncRead + Unpin, said: Arc<Mutex<String>>) {

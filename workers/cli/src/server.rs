@@ -95,6 +95,7 @@ async fn spawn(binary: &Path, store: &Path, port: u16) -> anyhow::Result<(Child,
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
+        .process_group(0) // ctrl-c in a terminal ends us, and it only after our workers have drained
         .spawn()
         .with_context(|| {
             format!(

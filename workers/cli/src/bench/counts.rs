@@ -104,14 +104,10 @@ impl Comparison {
             compare(&format!("{role} appends"), ours.appends, theirs.appends);
         }
         let sum = |list: &BTreeMap<_, PerSaga>, of: fn(&PerSaga) -> f64| rounded(list.values().map(of).sum());
-        let sums: [(&str, fn(&PerSaga) -> f64); 3] = [
-            ("refused appends", |list| list.refused_appends),
-            ("reads", |list| list.reads),
-            ("leader reads", |list| list.leader_reads),
-        ];
-        for (what, of) in sums {
-            compare(what, sum(&engine, of), sum(&bare, of));
-        }
+        let mut sums = |what, of| compare(what, sum(&engine, of), sum(&bare, of));
+        sums("refused appends", |list| list.refused_appends);
+        sums("reads", |list| list.reads);
+        sums("leader reads", |list| list.leader_reads);
         Self {
             engine,
             bare,

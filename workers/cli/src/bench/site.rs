@@ -7,7 +7,7 @@ use std::{
 use anyhow::Context as _;
 use async_nats::jetstream::consumer::pull;
 use checkout::Checkout;
-use jetsaga::{Fact as _, Nats, Plan, Topology, engine::step_consumers, subject};
+use jetsaga::{Nats, Plan, Topology, engine::step_consumers, subject};
 use serde::Serialize;
 use tempfile::TempDir;
 use tokio::{
@@ -128,11 +128,6 @@ impl Process {
     /// The counters of the engine in it.
     pub(super) async fn counts(&self) -> anyhow::Result<Counts> {
         Ok(Counts::of_metrics(&self.probe("metrics").await?.text().await?))
-    }
-
-    /// Ends it and waits until it is gone.
-    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
-        Ok(self.child.kill().await?)
     }
 
     async fn probe(&self, path: &str) -> reqwest::Result<reqwest::Response> {
@@ -257,6 +252,8 @@ pub(super) fn plan() -> anyhow::Result<Plan> {
 
 #[cfg(test)]
 mod tests {
+    use jetsaga::Fact as _;
+
     use super::*;
 
     #[test]

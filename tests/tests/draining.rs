@@ -1,0 +1,171 @@
+//! A worker as a process of its own: what it tells an orchestrator, and how it ends with work in its hands.
+
+use std::time::{Duration, Instant};
+
+use jetsaga::{Status, anyhow};
+use jetsaga_tests::harness::{Process, Role, System, audit, jetsaga, order, until};
+use serde_json::json;
+
+/// The payment worker as a process that serves its probes, and where.
+async fn payment(system: &System, drain_limit: &str) -> anyhow::Result<(Process, String)> {
+    let url = system.server.url();
+    let (nats, provider) = (
+        ["--nats-url", &url],
+        ["--payment-provider-url", &system.provider.url],
+    );
+    let mut command = jetsaga()?;
+    command.args(["worker", "payment", "--provision", "--http-listen", "127.0.0.1:0"]);
+    let process = Process::start(
+        command
+            .args(nats)
+            .args(provider)
+            .args(["--drain-limit", drain_limit]),
+    )?;
+    let address = process.until_said("probes are served address=").await?;
+    process.until_said("working").await?;
+    Ok((process, format!("http://{address}")))
+}
+
+/// The status and the body of an answer; `None` if nobody listens.
+async fn ask(url: &str) -> Option<(u16, String)> {
+    let answer = reqwest::get(url).await.ok()?;
+    let status = answer.status().as_u16();
+    Some((status, answer.text().await.ok()?))
+}
+
+/// Everything but the payment worker, a provider that takes its time, and orders that wait for it.
+async fn with_orders(count: usize, delay: Duration) -> anyhow::Result<(System, Vec<String>)> {
+    let system = System::bare().await?;
+    for sku in ["PROD-A1", "PROD-B2"] {
+        system.stock(sku, 1_000).await?;
+    }
+    system
+        .provider
+        .failures(json!({"delay_ms": delay.as_millis()}))
+        .await?;
+    let ids: Vec<_> = (0..count).map(|n| format!("ORD-{n}")).collect();
+    for id in &ids {
+        system.place(&order(id)).await?;
+    }
+    Ok((system, ids))
+}
+
+async fn until_in_flight(system: &System, ids: &[String]) -> anyhow::Result<()> {
+    for id in ids {
+        let key = format!("checkout:{id}:payment:run");
+        until("the charge is on its way", async || {
+            Ok(system
+                .provider
+                .outcome(&key)
+                .await?
+                .filter(|outcome| outcome == "in_flight"))
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn sigterm_finishes_what_was_taken_and_ends_well() {
+    let (system, ids) = with_orders(20, Duration::from_millis(1500)).await.unwrap();
+    let _others = system
+        .start_all(&[Role::Order, Role::Inventory, Role::Shipping])
+        .await
+        .unwrap();
+    let (process, probes) = payment(&system, "10s").await.unwrap();
+    until_in_flight(&system, &ids).await.unwrap();
+    assert_eq!(
+        ask(&format!("{probes}/readyz")).await,
+        Some((200, "ready\n".to_owned()))
+    );
+
+    process.terminate().await.unwrap();
+    process.until_said("draining").await.unwrap();
+    let ready = ask(&format!("{probes}/readyz")).await;
+    assert!(
+        ready.as_ref().is_none_or(|(status, _)| *status == 503),
+        "{ready:?}"
+    );
+    let begun = Instant::now();
+    let (code, said) = process.ended().await.unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("drained") && !said.contains("drain limit reached"),
+        "{said}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(10));
+
+    // No other payment worker ever runs: what was charged was also recorded and acknowledged.
+    for id in &ids {
+        assert_eq!(system.until_final(id).await.unwrap().status, Status::Completed);
+    }
+    system.until_idle().await.unwrap();
+    assert_eq!(audit(&system, &ids).await.unwrap(), ids.len());
+    assert_eq!(system.provider.books().await.unwrap().charges, 20);
+}
+
+#[tokio::test]
+async fn the_drain_is_bounded_and_what_is_left_comes_again() {
+    let (system, ids) = with_orders(1, Duration::from_secs(4)).await.unwrap();
+    let _order = system.start(Role::Order).await.unwrap();
+    let (process, _) = payment(&system, "1s").await.unwrap();
+    until_in_flight(&system, &ids).await.unwrap();
+
+    process.terminate().await.unwrap();
+    let begun = Instant::now();
+    let (code, said) = process.ended().await.unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(said.contains("drain limit reached"), "{said}");
+    let events = system.js.get_stream("EVENTS").await.unwrap();
+    let consumer = events.consumer_info("checkout-payment").await.unwrap();
+    assert_eq!(consumer.num_ack_pending, 1, "it is still due");
+}
+
+#[tokio::test]
+async fn the_probes_say_whether_it_lives_and_is_ready_and_what_it_counted() {
+    let (mut system, ids) = with_orders(1, Duration::ZERO).await.unwrap();
+    let _others = system
+        .start_all(&[Role::Order, Role::Inventory, Role::Shipping])
+        .await
+        .unwrap();
+    let (process, probes) = payment(&system, "1s").await.unwrap();
+    system.until_final(&ids[0]).await.unwrap();
+
+    assert_eq!(
+        ask(&format!("{probes}/livez")).await,
+        Some((200, "alive\n".to_owned()))
+    );
+    assert_eq!(
+        ask(&format!("{probes}/readyz")).await,
+        Some((200, "ready\n".to_owned()))
+    );
+    let (status, metrics) = ask(&format!("{probes}/metrics")).await.unwrap();
+    assert_eq!(status, 200);
+    let counted = "jetsaga_outcomes_total{consumer=\"checkout-payment\",event=\"PaymentProcessed\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+
+    let server = system.server.id().unwrap().to_string();
+    jetsaga_tests::harness::signal("-KILL", &server).await.unwrap();
+    until("it is not ready without its server", async || {
+        Ok(ask(&format!("{probes}/readyz"))
+            .await
+            .filter(|(status, _)| *status == 503))
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        ask(&format!("{probes}/livez")).await,
+        Some((200, "alive\n".to_owned()))
+    );
+    system.server.kill_and_restart().await.unwrap();
+    until("it is ready again", async || {
+        Ok(ask(&format!("{probes}/readyz"))
+            .await
+            .filter(|(status, _)| *status == 200))
+    })
+    .await
+    .unwrap();
+    process.terminate().await.unwrap();
+    assert_eq!(process.ended().await.unwrap().0, Some(0));
+}

@@ -1,0 +1,315 @@
+//! What a process says when it cannot start, and that it leaves nothing behind.
+
+use std::{net::TcpListener, path::Path, process::Stdio};
+
+use jetsaga::anyhow::{self, Context as _};
+use jetsaga_tests::harness::{Process, System, jetsaga, until};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// What a command that is expected to fail comes to: its exit code and its words.
+async fn run(args: &[&str], env: Option<(&str, &str)>) -> anyhow::Result<(Option<i32>, String)> {
+    Process::start(jetsaga()?.args(args).envs(env))?.ended().await
+}
+
+#[tokio::test]
+async fn without_a_nats_server_it_says_where_it_looked() {
+    let nowhere = {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("nats://{}", taken.local_addr().unwrap())
+    };
+    for args in [
+        ["worker", "payment"].as_slice(),
+        &["show", "ORD-1"],
+        &["letters", "list"],
+    ] {
+        let (code, said) = run(args, Some(("JETSAGA_NATS_URL", &nowhere))).await.unwrap();
+        assert_eq!(code, Some(1), "{said}");
+        assert!(
+            said.contains(&format!("no nats-server answers at {nowhere}")),
+            "{said}"
+        );
+        assert!(said.contains("JETSAGA_NATS_URL"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_nats_server_without_jetstream_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let server = std::env::var_os("NATS_SERVER").unwrap_or_else(|| "nats-server".into());
+    let mut server = Command::new(server);
+    server
+        .args(["--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir"])
+        .arg(dir.path());
+    let server = Process::start(server.stdin(Stdio::null()).kill_on_drop(true)).unwrap();
+    let url = until("it listens", async || Ok(listening(dir.path(), server.id()?)))
+        .await
+        .unwrap();
+
+    let (code, said) = run(&["worker", "order", "--nats-url", &url], None).await.unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains(&format!(
+            "nats-server at {url} runs without JetStream; start it with -js"
+        )),
+        "{said}"
+    );
+}
+
+/// The URL in the file that a nats-server writes once it listens.
+fn listening(dir: &Path, id: u32) -> Option<String> {
+    let text = std::fs::read(dir.join(format!("nats-server_{id}.ports"))).ok()?;
+    let ports: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    ports["nats"][0].as_str().map(str::to_owned)
+}
+
+#[tokio::test]
+async fn a_wrong_value_is_refused_by_name_whether_by_flag_or_by_environment() {
+    let table = [
+        (
+            "order",
+            "--order-deadline",
+            "ORDER_DEADLINE",
+            "soon",
+            "such as 500ms, 30s, 15m or 2h",
+        ),
+        (
+            "order",
+            "--order-deadline",
+            "ORDER_DEADLINE",
+            "0s",
+            "at most 720h",
+        ),
+        ("order", "--concurrency", "JETSAGA_CONCURRENCY", "0", "1 to 4096"),
+        (
+            "order",
+            "--nats-url",
+            "JETSAGA_NATS_URL",
+            "nats://",
+            "nats://127.0.0.1:4222",
+        ),
+        ("order", "--log", "JETSAGA_LOG", "engine=loud", "engine=debug"),
+        (
+            "order",
+            "--log-format",
+            "JETSAGA_LOG_FORMAT",
+            "xml",
+            "text or json",
+        ),
+        ("order", "--replicas", "JETSAGA_REPLICAS", "2", "1, 3 or 5"),
+        (
+            "payment",
+            "--payment-provider-url",
+            "PAYMENT_PROVIDER_URL",
+            "provider",
+            "http://127.0.0.1:4242",
+        ),
+        (
+            "payment",
+            "--payment-currency",
+            "PAYMENT_CURRENCY",
+            "DOLLARS",
+            "such as usd",
+        ),
+        (
+            "payment",
+            "--drain-limit",
+            "JETSAGA_DRAIN_LIMIT",
+            "1ms",
+            "1s to 600s",
+        ),
+        (
+            "inventory",
+            "--handler-limit",
+            "JETSAGA_HANDLER_LIMIT",
+            "2h",
+            "1s to 3600s",
+        ),
+        (
+            "shipping",
+            "--http-listen",
+            "JETSAGA_HTTP_LISTEN",
+            "9100",
+            "127.0.0.1:9100",
+        ),
+        (
+            "notifier",
+            "--notifier-webhook",
+            "NOTIFIER_WEBHOOK",
+            "ftp://x",
+            "http://127.0.0.1:8080/notices",
+        ),
+        (
+            "provider",
+            "--error-rate",
+            "PROVIDER_ERROR_RATE",
+            "often",
+            "0 to 1",
+        ),
+        (
+            "provider",
+            "--listen",
+            "PROVIDER_LISTEN",
+            "here",
+            "127.0.0.1:4242",
+        ),
+    ];
+    for (worker, flag, variable, value, right) in table {
+        let by_flag = run(&["worker", worker, flag, value], None).await.unwrap();
+        let by_variable = run(&["worker", worker], Some((variable, value))).await.unwrap();
+        for (code, said) in [by_flag, by_variable] {
+            assert_eq!(code, Some(2), "{flag} {value}: {said}");
+            for part in [variable, value, right] {
+                assert!(
+                    said.contains(part),
+                    "{part:?} is not in what {flag} {value} says: {said}"
+                );
+            }
+        }
+    }
+    let (code, said) = run(&["worker", "order"], Some(("JETSAGA_PROVISION", "maybe")))
+        .await
+        .unwrap();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("JETSAGA_PROVISION") && said.contains("maybe") && said.contains("true"),
+        "{said}"
+    );
+    let (code, said) = run(&["worker", "baker"], None).await.unwrap();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("\"baker\"") && said.contains("order, payment"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn missing_streams_stop_the_start_unless_they_are_to_be_made() {
+    let system = System::bare().await.unwrap();
+    system.js.delete_stream("RETRY").await.unwrap();
+    let url = system.server.url();
+    let (code, said) = run(&["worker", "order", "--nats-url", &url], None).await.unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("stream RETRY is missing; run `jetsaga topology ensure`"),
+        "{said}"
+    );
+    assert!(said.contains("--provision"), "{said}");
+
+    let provisioning = ["worker", "order", "--nats-url", &url, "--provision"];
+    let worker = Process::start(jetsaga().unwrap().args(provisioning)).unwrap();
+    worker.until_said("working").await.unwrap();
+    assert!(system.js.get_stream("RETRY").await.is_ok());
+    worker.terminate().await.unwrap();
+    assert_eq!(worker.ended().await.unwrap().0, Some(0));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, said) = run(&["worker", "order", "--http-listen", &address], None)
+        .await
+        .unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains(&format!("JETSAGA_HTTP_LISTEN {address} cannot be listened on")),
+        "{said}"
+    );
+
+    let dir = TempDir::new().unwrap();
+    let store = dir.path().display().to_string();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, said) = run(&["dev", "--store", &store, "--nats-port", &port], None)
+        .await
+        .unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains(&format!("port {port} is in use; name another with --nats-port")),
+        "{said}"
+    );
+
+    let args = [
+        "dev",
+        "--store",
+        &store,
+        "--nats-port",
+        "0",
+        "--provider-listen",
+        &address,
+    ];
+    let (code, said) = run(&args, None).await.unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains(&format!("{address} cannot be listened on")),
+        "{said}"
+    );
+    assert!(said.contains("--provider-listen"), "{said}");
+    let server = server_of(dir.path()).unwrap();
+    until("its nats-server is gone", async || {
+        Ok((!is_running(server)).then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+/// The process id of the nats-server that wrote into a store of `dev`.
+fn server_of(store: &Path) -> anyhow::Result<u32> {
+    let log = std::fs::read_to_string(store.join("nats").join("nats-server.log"))?;
+    let id = log
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .context("an empty log")?
+        .0;
+    Ok(id.parse()?)
+}
+
+/// True while the process works; one that has ended and was not asked after does not.
+fn is_running(id: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    status
+        .rsplit(") ")
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+#[tokio::test]
+async fn dev_runs_an_order_and_ends_with_everything_that_it_started() {
+    let dir = TempDir::new().unwrap();
+    let store = dir.path().display().to_string();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let args = [
+        "dev",
+        "--store",
+        &store,
+        "--nats-port",
+        "0",
+        "--provider-listen",
+        "127.0.0.1:0",
+    ];
+    let dev = Process::start(jetsaga().unwrap().current_dir(root).process_group(0).args(args)).unwrap();
+    let url = dev
+        .until_said("nats-server at ")
+        .await
+        .unwrap()
+        .trim_end_matches(',')
+        .to_owned();
+
+    let env = Some(("JETSAGA_NATS_URL", url.as_str()));
+    let order = format!("{root}/deploy/seed/order.json");
+    let (code, said) = run(&["place", &order], env).await.unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = run(&["show", "ORD-987654", "--wait"], env).await.unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("checkout ORD-987654  completed"), "{said}");
+
+    // Ctrl-c in a terminal goes to every process of the group.
+    let server = server_of(dir.path()).unwrap();
+    jetsaga_tests::harness::signal("-INT", &format!("-{}", dev.id().unwrap()))
+        .await
+        .unwrap();
+    let (code, said) = dev.ended().await.unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("ERROR") && !said.contains("WARN"), "{said}");
+    assert!(!is_running(server), "the nats-server goes with it");
+}
