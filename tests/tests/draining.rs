@@ -7,7 +7,7 @@ use jetsaga_tests::harness::{Process, Role, System, audit, jetsaga, order, until
 use serde_json::json;
 
 /// The payment worker as a process that serves its probes, and where.
-async fn payment(system: &System, drain_limit: &str, more: &[&str]) -> anyhow::Result<(Process, String)> {
+async fn payment(system: &System, drain_limit: &str) -> anyhow::Result<(Process, String)> {
     let url = system.server.url();
     let (nats, provider) = (
         ["--nats-url", &url],
@@ -15,12 +15,12 @@ async fn payment(system: &System, drain_limit: &str, more: &[&str]) -> anyhow::R
     );
     let mut command = jetsaga()?;
     command.args(["worker", "payment", "--provision", "--http-listen", "127.0.0.1:0"]);
-    let command = command
-        .args(nats)
-        .args(provider)
-        .args(["--drain-limit", drain_limit])
-        .args(more);
-    let process = Process::start(command)?;
+    let process = Process::start(
+        command
+            .args(nats)
+            .args(provider)
+            .args(["--drain-limit", drain_limit]),
+    )?;
     let address = process.until_said("probes are served address=").await?;
     process.until_said("working").await?;
     Ok((process, format!("http://{address}")))
@@ -72,7 +72,7 @@ async fn sigterm_finishes_what_was_taken_and_ends_well() {
         .start_all(&[Role::Order, Role::Inventory, Role::Shipping])
         .await
         .unwrap();
-    let (process, probes) = payment(&system, "10s", &[]).await.unwrap();
+    let (process, probes) = payment(&system, "10s").await.unwrap();
     until_in_flight(&system, &ids).await.unwrap();
     assert_eq!(
         ask(&format!("{probes}/readyz")).await,
@@ -105,40 +105,10 @@ async fn sigterm_finishes_what_was_taken_and_ends_well() {
 }
 
 #[tokio::test]
-async fn what_was_pulled_and_not_begun_goes_to_another_replica_at_once() {
-    let (system, ids) = with_orders(6, Duration::from_secs(1)).await.unwrap();
-    let _order = system.start(Role::Order).await.unwrap();
-    let (process, _) = payment(&system, "5s", &["--concurrency", "1"]).await.unwrap();
-    until("a charge is on its way", async || {
-        Ok((system.provider.books().await?.in_flight == 1).then_some(()))
-    })
-    .await
-    .unwrap();
-    process.terminate().await.unwrap();
-    assert_eq!(process.ended().await.unwrap().0, Some(0));
-
-    let events = system.js.get_stream("EVENTS").await.unwrap();
-    let consumer = events.consumer_info("checkout-payment").await.unwrap();
-    assert_eq!(
-        consumer.num_ack_pending, 0,
-        "nothing waits for its delivery to expire"
-    );
-    let paid = system.provider.books().await.unwrap().charges;
-    assert_eq!(paid, 1, "what it had begun");
-    let _others = system
-        .start_all(&[Role::Payment, Role::Inventory, Role::Shipping])
-        .await
-        .unwrap();
-    for id in &ids {
-        assert_eq!(system.until_final(id).await.unwrap().status, Status::Completed);
-    }
-}
-
-#[tokio::test]
 async fn the_drain_is_bounded_and_what_is_left_comes_again() {
     let (system, ids) = with_orders(1, Duration::from_secs(4)).await.unwrap();
     let _order = system.start(Role::Order).await.unwrap();
-    let (process, _) = payment(&system, "1s", &[]).await.unwrap();
+    let (process, _) = payment(&system, "1s").await.unwrap();
     until_in_flight(&system, &ids).await.unwrap();
 
     process.terminate().await.unwrap();
@@ -159,7 +129,7 @@ async fn the_probes_say_whether_it_lives_and_is_ready_and_what_it_counted() {
         .start_all(&[Role::Order, Role::Inventory, Role::Shipping])
         .await
         .unwrap();
-    let (process, probes) = payment(&system, "1s", &[]).await.unwrap();
+    let (process, probes) = payment(&system, "1s").await.unwrap();
     system.until_final(&ids[0]).await.unwrap();
 
     assert_eq!(
