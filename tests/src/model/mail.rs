@@ -50,7 +50,7 @@ impl Model {
                     StepAction::Undo => Next::Call(Call::Undo),
                 };
             }
-            Trigger::Event(_) | Trigger::Retry(_) => self.rules.owner(read),
+            Trigger::Event(event) | Trigger::Retry(event) => self.rules.owner(read, event),
             Trigger::Timer(timer) => self.rules.timer(read, timer),
         };
         let plan = self.journals.plan();

@@ -51,8 +51,12 @@ impl Rules {
         self.steps[journal.index()][step][trigger.index()]
     }
 
-    /// What the owner does about any event, having read `journal`.
-    pub fn owner(&self, journal: JournalIx) -> OwnerAction {
+    /// What the owner does about `trigger`, having read `journal`. The start only makes it arm the deadline: about
+    /// that event it decides nothing.
+    pub fn owner(&self, journal: JournalIx, trigger: EventIx) -> OwnerAction {
+        if trigger == Journals::START {
+            return OwnerAction::Nothing;
+        }
         self.owner[journal.index()][0]
     }
 
@@ -80,7 +84,7 @@ impl Debts {
                         *set = set.with(event);
                     }
                 }
-                if right.owner(j) != OwnerAction::Nothing {
+                if right.owner(j, event) != OwnerAction::Nothing {
                     owed[OWNER] = owed[OWNER].with(event);
                 }
             }

@@ -113,18 +113,7 @@ impl Model {
     fn say(&self, step: &Move) -> String {
         let on = step.trigger.map(|t| self.trigger(t)).unwrap_or_default();
         match step.what {
-            What::Takes { read, twice, next } => {
-                let again = if twice {
-                    ", on which another worker still is,"
-                } else {
-                    ""
-                };
-                let events = if read == 1 { "event" } else { "events" };
-                format!(
-                    "takes {on}{again} with the state of {read} {events}: {}",
-                    self.plan_of(next)
-                )
-            }
+            What::Takes { read, twice, next } => self.takes(&on, read, twice, next),
             What::Calls(call, key) => format!("{}: {}", self.calls(call), answer(call, key)),
             What::Fails { call, happened, then } => {
                 let effect = if happened {
@@ -158,6 +147,19 @@ impl Model {
             ),
             What::Lands(event) => format!("(a delayed {} lands)", self.event(event)),
         }
+    }
+
+    fn takes(&self, on: &str, read: u8, twice: bool, next: Next) -> String {
+        let again = if twice {
+            ", on which another worker still is,"
+        } else {
+            ""
+        };
+        let events = if read == 1 { "event" } else { "events" };
+        format!(
+            "takes {on}{again} with the state of {read} {events}: {}",
+            self.plan_of(next)
+        )
     }
 
     fn trigger(&self, trigger: Trigger) -> String {
