@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use jetsaga::{Status, anyhow};
-use jetsaga_tests::harness::{Process, Role, System, audit, jetsaga, order, until};
+use jetsaga::{State, Status, StepStatus, anyhow, engine::ACK_WAIT};
+use jetsaga_tests::harness::{Process, Role, System, audit, jetsaga, order, step, until};
 use serde_json::json;
 
 /// The payment worker as a process that serves its probes, and where.
-async fn payment(system: &System, drain_limit: &str) -> anyhow::Result<(Process, String)> {
+async fn payment(system: &System, drain_limit: &str, more: &[&str]) -> anyhow::Result<(Process, String)> {
     let url = system.server.url();
     let (nats, provider) = (
         ["--nats-url", &url],
@@ -15,12 +15,12 @@ async fn payment(system: &System, drain_limit: &str) -> anyhow::Result<(Process,
     );
     let mut command = jetsaga()?;
     command.args(["worker", "payment", "--provision", "--http-listen", "127.0.0.1:0"]);
-    let process = Process::start(
-        command
-            .args(nats)
-            .args(provider)
-            .args(["--drain-limit", drain_limit]),
-    )?;
+    let command = command
+        .args(nats)
+        .args(provider)
+        .args(["--drain-limit", drain_limit])
+        .args(more);
+    let process = Process::start(command)?;
     let address = process.until_said("probes are served address=").await?;
     process.until_said("working").await?;
     Ok((process, format!("http://{address}")))
@@ -72,7 +72,7 @@ async fn sigterm_finishes_what_was_taken_and_ends_well() {
         .start_all(&[Role::Order, Role::Inventory, Role::Shipping])
         .await
         .unwrap();
-    let (process, probes) = payment(&system, "10s").await.unwrap();
+    let (process, probes) = payment(&system, "10s", &[]).await.unwrap();
     until_in_flight(&system, &ids).await.unwrap();
     assert_eq!(
         ask(&format!("{probes}/readyz")).await,
@@ -105,10 +105,44 @@ async fn sigterm_finishes_what_was_taken_and_ends_well() {
 }
 
 #[tokio::test]
+async fn what_was_pulled_and_not_begun_goes_to_another_replica_at_once() {
+    let (system, ids) = with_orders(128, Duration::from_millis(500)).await.unwrap();
+    let _order = system.start(Role::Order).await.unwrap();
+    let (process, _) = payment(&system, "5s", &["--concurrency", "64"]).await.unwrap();
+    // Everything is pulled in the end, and begun in two halves.
+    let events = system.js.get_stream("EVENTS").await.unwrap();
+    until("everything is pulled and not everything begun", async || {
+        let consumer = events.consumer_info("checkout-payment").await?;
+        let begun = system.provider.books().await?.in_flight;
+        let pulled = consumer.num_pending == 0 && consumer.num_ack_pending as u64 > begun;
+        Ok((pulled && begun > 0).then_some(()))
+    })
+    .await
+    .unwrap();
+    process.terminate().await.unwrap();
+    assert_eq!(process.ended().await.unwrap().0, Some(0));
+
+    let paid = system.provider.books().await.unwrap().charges;
+    assert!(paid < 128, "it begins nothing more");
+    system.provider.failures(json!({"delay_ms": 0})).await.unwrap();
+    let begun = Instant::now();
+    let _another = system.start(Role::Payment).await.unwrap();
+    let paid = |state: &State| step(state, "payment") == StepStatus::Done;
+    for id in &ids {
+        system.until(id, "paid", paid).await.unwrap();
+    }
+    let waited = begun.elapsed();
+    assert!(
+        waited < ACK_WAIT.mul_f64(0.8),
+        "{waited:?}: a delivery had to expire first"
+    );
+}
+
+#[tokio::test]
 async fn the_drain_is_bounded_and_what_is_left_comes_again() {
     let (system, ids) = with_orders(1, Duration::from_secs(4)).await.unwrap();
     let _order = system.start(Role::Order).await.unwrap();
-    let (process, _) = payment(&system, "1s").await.unwrap();
+    let (process, _) = payment(&system, "1s", &[]).await.unwrap();
     until_in_flight(&system, &ids).await.unwrap();
 
     process.terminate().await.unwrap();
@@ -129,7 +163,7 @@ async fn the_probes_say_whether_it_lives_and_is_ready_and_what_it_counted() {
         .start_all(&[Role::Order, Role::Inventory, Role::Shipping])
         .await
         .unwrap();
-    let (process, probes) = payment(&system, "1s").await.unwrap();
+    let (process, probes) = payment(&system, "1s", &[]).await.unwrap();
     system.until_final(&ids[0]).await.unwrap();
 
     assert_eq!(

@@ -126,13 +126,13 @@ async fn a_letter_that_is_still_poison_is_buried_again_and_never_lost() {
         .await
         .unwrap();
     for _ in 0..10 {
-        let letters = system.until_letters(4).await.unwrap();
+        let letters = system.until_letters(3).await.unwrap();
         for letter in &letters {
             system.letters.redrive(letter).await.unwrap();
         }
         system.until_idle().await.unwrap();
     }
-    let letters = system.until_letters(4).await.unwrap();
+    let letters = system.until_letters(3).await.unwrap();
     for letter in &letters {
         assert_eq!(
             (letter.body.as_str(), letter.reason.as_str()),

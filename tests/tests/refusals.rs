@@ -167,6 +167,10 @@ async fn a_deadline_does_nothing_once_the_pivot_is_open() {
         Status::Completed
     );
     assert_eq!(system.provider.books().await.unwrap().refunds, 0);
+    assert!(
+        system.letters.list().await.unwrap().is_empty(),
+        "a late deadline is no fault"
+    );
 }
 
 #[tokio::test]
@@ -208,5 +212,33 @@ async fn a_deadline_cancels_and_a_payment_that_comes_later_is_forbidden() {
     assert_eq!(types(&history)[4..], ["PaymentFailed", "OrderCancelled"]);
     assert_eq!(history[4].event.reason.as_deref(), Some("cancelled"));
     assert_eq!(history[5].event.reason.as_deref(), Some("the deadline elapsed"));
+    audit(&system, &["ORD-1".to_owned()]).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_outcome_that_comes_after_its_step_was_settled_is_dropped() {
+    let mut system = System::bare().await.unwrap();
+    system.order_deadline = AT_ONCE;
+    let _first = system.start(Role::Order).await.unwrap();
+    system.place(&order("ORD-1")).await.unwrap();
+    let turned = |state: &State| state.status == Status::Compensating;
+    system.until("ORD-1", "out of time", turned).await.unwrap();
+    system.provider.failures(json!({"delay_ms": 500})).await.unwrap();
+    let _late = system.start(Role::Payment).await.unwrap();
+    let refused = |state: &State| step(state, "payment") == StepStatus::Refused;
+    let settled = system.until("ORD-1", "settled", refused).await.unwrap();
+    system.until_idle().await.unwrap();
+
+    assert_eq!(
+        system.state("ORD-1").await.unwrap(),
+        Some(settled),
+        "the charge's own answer adds nothing"
+    );
+    assert!(system.letters.list().await.unwrap().is_empty(), "and is no fault");
+    let _then = system.start(Role::Inventory).await.unwrap(); // it was open all the while
+    assert_eq!(
+        system.until_final("ORD-1").await.unwrap().status,
+        Status::Cancelled
+    );
     audit(&system, &["ORD-1".to_owned()]).await.unwrap();
 }

@@ -1,10 +1,13 @@
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
-use async_nats::jetstream::consumer::{PullConsumer, pull};
-use futures_util::{FutureExt as _, StreamExt as _};
+use async_nats::jetstream::{
+    Message,
+    consumer::{PullConsumer, pull},
+};
+use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use prometheus_client::metrics::counter::Counter;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    task::JoinSet,
+    sync::watch,
     time::{Instant, timeout, timeout_at},
 };
 use tracing::Instrument as _;
@@ -52,6 +55,9 @@ pub(crate) struct Pace {
 /// settle, undo.
 const EFFECTS: u32 = 4;
 
+/// How long nothing has come before it counts as nothing being on its way.
+const QUIET: Duration = Duration::from_millis(50);
+
 /// One durable consumer of one stream, run until told to stop.
 pub(crate) struct ConsumerLoop<T> {
     pub(crate) nats: Nats,
@@ -66,84 +72,99 @@ pub(crate) struct ConsumerLoop<T> {
 impl<T: Trigger> ConsumerLoop<T> {
     /// Pulls and handles messages until `stop`; then pulls no more, hands back what it had not begun, finishes
     /// what it had, and returns. What is still in work after the drain limit is left for redelivery.
+    ///
+    /// All messages of one consumer are worked on by this one task, by turns: what they publish then leaves in few
+    /// large writes instead of many small ones, which saves system calls on both ends of the connection.
     pub(crate) async fn run(mut self) {
-        let work = Arc::new(Semaphore::new(self.pace.concurrency));
-        let mut tasks = JoinSet::new();
-        let this = Arc::new(Shared {
-            nats: self.nats.clone(),
-            letters: self.letters.clone(),
-            name: self.name.clone(),
-            trigger: self.trigger.clone(),
-            pace: self.pace,
-            labels: ByConsumer::of(&self.name),
-        });
+        let this = Shared::new(&self);
+        let mut work = FuturesUnordered::new();
         while !*self.stop.borrow() {
-            if let Err(error) = self.pull(&this, &work, &mut tasks).await {
+            // A panic anywhere but in a handler is a fault of the engine: that message alone expires and comes again.
+            let begin = |message| AssertUnwindSafe(this.take(message)).catch_unwind().map(drop);
+            if let Err(error) = self.pull(&mut work, begin).await {
                 tracing::warn!(consumer = self.name, stream = self.stream, %error, "the consumer stopped; starting it again");
-                let mut stop = self.stop.clone();
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(500)) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
-                }
+                let stopped = self.stop.wait_for(|stop| *stop);
+                let _ = alongside(&mut work, timeout(Duration::from_millis(500), stopped)).await;
             }
         }
         let limit = Instant::now() + self.pace.drain;
-        while let Ok(Some(_)) = timeout_at(limit, tasks.join_next()).await {}
-        if !tasks.is_empty() {
+        while let Ok(Some(())) = timeout_at(limit, work.next()).await {}
+        if !work.is_empty() {
             tracing::warn!(
                 consumer = self.name,
-                left = tasks.len(),
+                left = work.len(),
                 "drain limit reached; these come again elsewhere"
             );
         }
     }
 
-    /// Takes messages while there is room for them. Returns at `stop`, or with what ended the stream.
-    async fn pull(
+    /// Begins messages while there is room for them, and goes on with those that were begun. Returns at `stop`, or
+    /// with what ended the stream; what is unfinished then stays in `work`.
+    async fn pull<W: Future<Output = ()>>(
         &mut self,
-        shared: &Arc<Shared<T>>,
-        work: &Arc<Semaphore>,
-        tasks: &mut JoinSet<()>,
+        work: &mut FuturesUnordered<W>,
+        begin: impl Fn(Message) -> W,
     ) -> anyhow::Result<()> {
+        let mut messages = alongside(work, self.messages()).await?;
+        let mut stopped = pin!(self.stop.wait_for(|stop| *stop));
+        loop {
+            tokio::select! {
+                _ = &mut stopped => break,
+                message = messages.next(), if work.len() < self.pace.concurrency => match message {
+                    Some(Ok(message)) => work.push(begin(message)),
+                    Some(Err(error)) => return Err(error.into()),
+                    None => anyhow::bail!("the stream of messages ended"),
+                },
+                Some(()) = work.next() => {}
+            }
+        }
+        alongside(work, hand_back_the_rest(messages, 2 * self.pace.concurrency)).await;
+        Ok(())
+    }
+
+    async fn messages(&self) -> anyhow::Result<pull::Stream> {
         let consumer: PullConsumer = self
             .nats
             .jetstream
             .get_consumer_from_stream(self.name.as_str(), self.stream)
             .await?;
-        let mut messages = consumer
+        let messages = consumer
             .stream()
             .max_messages_per_batch(self.pace.concurrency)
             .expires(Duration::from_secs(30))
             .heartbeat(Duration::from_secs(10))
-            .messages()
-            .await?;
-        loop {
-            let permit = tokio::select! {
-                permit = work.clone().acquire_owned() => permit?,
-                _ = self.stop.wait_for(|stop| *stop) => break,
-            };
-            let message = tokio::select! {
-                message = messages.next() => message,
-                _ = self.stop.wait_for(|stop| *stop) => break,
-            };
-            match message {
-                Some(Ok(message)) => shared.clone().start(message, permit, tasks),
-                Some(Err(error)) => return Err(error.into()),
-                None => anyhow::bail!("the stream of messages ended"),
-            }
-            while tasks.try_join_next().is_some() {}
-        }
-        hand_back_the_rest(messages).await;
-        Ok(())
+            .messages();
+        Ok(messages.await?)
     }
 }
 
-/// Gives back what was pulled and not begun, so that another replica need not wait for it to expire.
-async fn hand_back_the_rest(mut messages: pull::Stream) {
-    while let Some(Some(Ok(message))) = messages.next().now_or_never() {
-        if let Some(delivery) = Delivery::new(message) {
-            delivery.hand_back(Duration::ZERO).await;
+/// Waits for `other`, and goes on with what is in work meanwhile.
+async fn alongside<W: Future<Output = ()>, T>(
+    work: &mut FuturesUnordered<W>,
+    other: impl Future<Output = T>,
+) -> T {
+    let mut other = pin!(other);
+    loop {
+        tokio::select! {
+            answer = &mut other => return answer,
+            Some(()) = work.next() => {}
         }
+    }
+}
+
+/// Gives back what was pulled and not begun, so that another replica need not wait for it to expire. What was asked
+/// for may still be on its way, so it is awaited until nothing has come for [`QUIET`]; the client asks on meanwhile, so
+/// no more than `most` is taken. The pull ends before the first is given back: it would come straight here again.
+async fn hand_back_the_rest(mut messages: pull::Stream, most: usize) {
+    let mut rest = Vec::new();
+    while rest.len() < most
+        && let Ok(Some(Ok(message))) = timeout(QUIET, messages.next()).await
+    {
+        rest.push(message);
+    }
+    drop(messages);
+    for delivery in rest.into_iter().filter_map(Delivery::new) {
+        delivery.hand_back(Duration::ZERO).await;
     }
 }
 
@@ -154,37 +175,46 @@ struct Shared<T> {
     trigger: Arc<T>,
     pace: Pace,
     labels: ByConsumer,
+    deliveries: Counter,
+    acknowledged: Counter,
 }
 
 impl<T: Trigger> Shared<T> {
-    fn start(
-        self: Arc<Self>,
-        message: async_nats::jetstream::Message,
-        permit: OwnedSemaphorePermit,
-        tasks: &mut JoinSet<()>,
-    ) {
+    fn new(consumer: &ConsumerLoop<T>) -> Self {
+        let labels = ByConsumer::of(&consumer.name);
+        let metrics = &consumer.nats.metrics;
+        Self {
+            nats: consumer.nats.clone(),
+            letters: consumer.letters.clone(),
+            name: consumer.name.clone(),
+            trigger: consumer.trigger.clone(),
+            pace: consumer.pace,
+            deliveries: metrics.deliveries.get_or_create_owned(&labels),
+            acknowledged: metrics.acknowledged.get_or_create_owned(&labels),
+            labels,
+        }
+    }
+
+    /// Handles one message and answers for it. What did not come from a consumer is nobody's.
+    async fn take(&self, message: Message) {
         let Some(delivery) = Delivery::new(message) else {
             return;
         };
         let metrics = &self.nats.metrics;
-        metrics.deliveries.get_or_create(&self.labels).inc();
+        self.deliveries.inc();
         if delivery.is_again {
             metrics.redeliveries.get_or_create(&self.labels).inc();
         }
-        tasks.spawn(async move {
-            self.nats.metrics.in_flight.inc();
-            let span = trace::span(&self.name, &delivery);
-            self.finish(&delivery).instrument(span).await;
-            self.nats.metrics.in_flight.dec();
-            drop(permit);
-        });
+        metrics.in_flight.inc();
+        let span = trace::span(&self.name, &delivery);
+        self.finish(&delivery).instrument(span).await;
+        metrics.in_flight.dec();
     }
 
-    /// Handles one message and answers for it.
     async fn finish(&self, delivery: &Delivery) {
         match self.handle(delivery).await {
             Ok(()) => {
-                self.nats.metrics.acknowledged.get_or_create(&self.labels).inc();
+                self.acknowledged.inc();
                 delivery.acknowledge().await;
             }
             Err(setback) => self.put_off(delivery, &setback).await,
@@ -193,8 +223,8 @@ impl<T: Trigger> Shared<T> {
 
     /// The handler's answer, with signs of life while it works, a limit, and panics caught.
     async fn handle(&self, delivery: &Delivery) -> Result<(), Setback> {
-        let work = bounded(self.pace.limit * EFFECTS, self.trigger.handle(delivery));
-        tokio::pin!(work);
+        let work = pin!(self.trigger.handle(delivery)); // pinned once: it is large, and passed on by reference
+        let mut work = pin!(bounded(self.pace.limit * EFFECTS, work));
         loop {
             match timeout(ACK_WAIT / 3, &mut work).await {
                 Ok(result) => return result,

@@ -86,6 +86,8 @@ pub enum AppendError {
 
 const GUARD_SUBJECT: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence-Subject");
 const STREAM_SOURCE: HeaderName = HeaderName::from_static("Nats-Stream-Source");
+/// Most events are smaller than this, in bytes.
+const USUAL_EVENT: usize = 4096;
 const WRONG_LAST_SEQUENCE: u64 = 10071;
 const APPEND_IN_FLIGHT: u64 = 10164;
 
@@ -148,7 +150,8 @@ impl Journal {
         guard: u64,
         event: &Event<S>,
     ) -> Result<u64, AppendError> {
-        let body = serde_json::to_vec(event).map_err(|error| AppendError::Refused {
+        let mut body = Vec::with_capacity(USUAL_EVENT);
+        serde_json::to_writer(&mut body, event).map_err(|error| AppendError::Refused {
             code: 0,
             text: error.to_string(),
         })?;

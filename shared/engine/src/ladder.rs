@@ -333,12 +333,9 @@ pub(crate) async fn append(
 ) -> Result<Result<Seen, Seen>, Setback> {
     let state = evolve(plan, Some(&seen.state), event, &seen.state.id, seen.sequence)
         .map_err(|error| Setback::Poison(Reason::Invalid, error.to_string()))?;
-    let event = event.clone().with_state(Some(state));
-    let fresh = match journal.append(&seen.entity, seen.sequence, &event).await {
+    let carrying = event.clone().with_state(Some(&state));
+    let fresh = match journal.append(&seen.entity, seen.sequence, &carrying).await {
         Ok(sequence) => {
-            let state = event
-                .state
-                .ok_or_else(|| Setback::Journal("an event lost its state".to_owned()))?;
             return Ok(Ok(Seen {
                 entity: seen.entity.clone(),
                 sequence,

@@ -8,6 +8,9 @@ use crate::{letters::Reason, setback::Setback};
 
 /// The forward half of a step's local transaction.
 ///
+/// Messages of one consumer take turns in one task, so a handler waits by `await`; what blocks its thread belongs into
+/// `tokio::task::spawn_blocking`.
+///
 /// An `Err` means *try again later*: nothing is known, and nothing is recorded. Giving up takes a word:
 /// [`refuse`].
 pub trait Perform<S: Step>: Send + Sync + 'static {

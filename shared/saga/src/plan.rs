@@ -282,14 +282,19 @@ impl Plan {
     }
 
     /// The event types that can make `step` act: what opens it, what turns the saga, and every refusal and
-    /// undo of the steps that depend on it. Sorted, without repetition.
+    /// undo of the steps that depend on it. The start opens only those that wait for nothing else. Sorted, without
+    /// repetition.
     pub fn triggers(&self, step: StepIx) -> Vec<Token> {
         let me = self.step(step);
         let mut heard = vec![self.timed_out.clone(), self.cancellation_requested.clone()];
-        heard.extend(me.after.iter().map(|dependency| match dependency {
-            Dependency::Start => self.start.clone(),
-            Dependency::Step(other) => self.step(*other).done.clone(),
-        }));
+        let dones = me.after.iter().filter_map(|dependency| match dependency {
+            Dependency::Start => None,
+            Dependency::Step(other) => Some(self.step(*other).done.clone()),
+        });
+        heard.extend(dones);
+        if me.after.iter().all(|dependency| *dependency == Dependency::Start) {
+            heard.push(self.start.clone());
+        }
         heard.extend(
             self.steps()
                 .filter(|(ix, _)| *ix != step)

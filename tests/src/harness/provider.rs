@@ -29,6 +29,8 @@ pub struct Books {
     pub refunds: u64,
     /// Keys that were forbidden before anything happened under them.
     pub forbidden: u64,
+    /// Keys whose request is on its way.
+    pub in_flight: u64,
 }
 
 impl Provider {
@@ -81,6 +83,7 @@ impl Provider {
             charges: number(&totals["charges"])?,
             refunds: number(&totals["refunds"])?,
             forbidden: number(&totals["keys"]["forbidden"])?,
+            in_flight: number(&totals["keys"]["in_flight"])?,
         })
     }
 

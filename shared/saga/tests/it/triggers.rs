@@ -54,8 +54,8 @@ fn what_the_consumers_of_the_checkout_hear() {
     #[rustfmt::skip]
     assert_eq!(
         names(&heard("shipping")),
-        ["InventoryReserved", "OrderCancellationRequested", "OrderCreated", "OrderTimedOut", "OutOfStock",
-         "PaymentFailed", "PaymentProcessed"]
+        ["InventoryReserved", "OrderCancellationRequested", "OrderTimedOut", "OutOfStock", "PaymentFailed",
+         "PaymentProcessed"]
     );
     #[rustfmt::skip]
     assert_eq!(

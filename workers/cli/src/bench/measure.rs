@@ -26,6 +26,8 @@ pub(super) struct Sum {
     sagas: u64,
     cancelled: u64,
     took: Duration,
+    /// Sagas per second of each run.
+    rates: Vec<f64>,
     latencies: Vec<Duration>,
     cpu: BTreeMap<&'static str, f64>,
     counts: BTreeMap<&'static str, Counts>,
@@ -73,7 +75,8 @@ impl Bench {
         sum: &mut Sum,
     ) -> anyhow::Result<()> {
         let first = self.site.settle().await?;
-        let (cpu, counts) = (self.cpu()?, self.site.counts().await?);
+        let counts = self.site.counts().await?;
+        let cpu = self.cpu()?; // after the counters were asked for: that costs, too
         let run = self.driver.run(sagas, concurrency, mix).await?;
         let last = self.site.settle().await?;
         let cpu_after = self.cpu()?;
@@ -87,6 +90,7 @@ impl Bench {
         sum.sagas += sagas;
         sum.cancelled += cancelled;
         sum.took += run.took;
+        sum.rates.push(sagas as f64 / run.took.as_secs_f64());
         sum.latencies.extend(run.latencies);
         for ((name, after), (_, before)) in cpu_after.into_iter().zip(cpu) {
             *sum.cpu.entry(name).or_default() += after - before;
@@ -113,8 +117,8 @@ impl Bench {
 
     fn processes(&self) -> anyhow::Result<Vec<(&'static str, u32)>> {
         let mut processes = vec![("server", self.site.server_id()?), ("driver", std::process::id())];
-        for worker in &self.site.workers {
-            processes.push((worker.role.word(), worker.id()?));
+        for (role, worker) in &self.site.workers {
+            processes.push((role.word(), worker.id()?));
         }
         Ok(processes)
     }
@@ -142,6 +146,30 @@ impl Sum {
         all.chain([("driver", driver)])
             .map(|(role, counts)| (role, counts.per(self.sagas)))
             .collect()
+    }
+
+    /// The share of sagas that were cancelled.
+    pub(super) fn cancelled(&self) -> f64 {
+        self.cancelled as f64 / self.sagas as f64
+    }
+
+    /// The sagas per second of this sum over those of `other`: the median over their runs, pair by pair, so that a
+    /// burst of other work on the machine spoils one pair and not the result.
+    pub(super) fn ratio(&self, other: &Self) -> f64 {
+        let mut ratios: Vec<f64> = self
+            .rates
+            .iter()
+            .zip(&other.rates)
+            .map(|(ours, theirs)| ours / theirs)
+            .collect();
+        ratios.sort_by(f64::total_cmp);
+        let (upper, lower) = (
+            ratios.get(ratios.len() / 2),
+            ratios.get(ratios.len().saturating_sub(1) / 2),
+        );
+        upper
+            .zip(lower)
+            .map_or(0.0, |(upper, lower)| rounded(f64::midpoint(*upper, *lower)))
     }
 
     pub(super) fn figures(mut self) -> anyhow::Result<Figures> {

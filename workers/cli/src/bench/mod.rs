@@ -1,12 +1,13 @@
 //! `jetsaga bench`: what a saga costs, beside the same JetStream operations without the engine.
 //!
-//! Reading order: [`site`] (a server and four worker processes), [`workers`] (the engine's, with effects that do
-//! nothing), [`bare`] (the same by hand), [`driver`] (keeps sagas in flight), [`measure`] (what a run took),
-//! [`report`] (what is printed, and what fails).
+//! Reading order: [`site`] (a server and four worker processes, each a [`process`]), [`workers`] (the engine's, with
+//! effects that do nothing), [`bare`] (the same by hand), [`driver`] (keeps sagas in flight), [`measure`] (what a run
+//! took), [`report`] (what is printed, and what fails). [`apart`], [`memory`] and [`stock`] are measured by themselves.
 
 mod orders;
 
 mod bare;
+mod process;
 mod site;
 mod workers;
 
@@ -14,6 +15,10 @@ mod counts;
 mod driver;
 mod measure;
 mod usage;
+
+mod apart;
+mod memory;
+mod stock;
 
 mod report;
 
@@ -33,7 +38,7 @@ use crate::output::progress;
 pub(crate) use self::workers::run as run_worker;
 
 /// Both sides run by turns, so many times, so that what else the machine does falls on both.
-const ROUNDS: u64 = 4;
+const ROUNDS: u64 = 10;
 /// Sagas of one kind that are run for the lists of operations. They warm both sides up as well.
 const LISTED: u64 = 1000;
 
@@ -51,18 +56,30 @@ pub(crate) struct Args {
     /// Writes the JSON document to this file as well.
     #[arg(long)]
     out: Option<PathBuf>,
+
+    /// Instead: keep the workers at work for so many minutes, and see what memory they take.
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(2..))]
+    memory: Option<u64>,
+
+    /// Instead: see what a reservation costs on a product that has had 100, and on one that has had 100,000.
+    #[arg(long, conflicts_with = "memory")]
+    stock: bool,
 }
 
 /// Measures, prints one JSON document, and fails if something is not as it has to be.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let mut report = measure(&args).await?;
-    report.judge();
-    let json = serde_json::to_string_pretty(&report)?;
+    let (json, failures) = if args.stock {
+        stock::measure().await?.judged()?
+    } else if let Some(minutes) = args.memory {
+        memory::measure(minutes).await?.judged()?
+    } else {
+        measure(&args).await?.judged()?
+    };
     println!("{json}");
     if let Some(path) = &args.out {
         std::fs::write(path, json + "\n").with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    anyhow::ensure!(report.failures.is_empty(), "{}", report.failures.join("; "));
+    anyhow::ensure!(failures.is_empty(), "{}", failures.join("; "));
     Ok(())
 }
 
@@ -74,7 +91,7 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
         let (mut ours, mut theirs) = (Sum::default(), Sum::default());
         engine.run(LISTED, 16, mix, &mut ours).await?;
         bare.run(LISTED, 16, mix, &mut theirs).await?;
-        operations.insert(kind, Comparison::new(ours.operations(), theirs.operations()));
+        operations.insert(kind, compare(&ours, &theirs));
     }
     let mut levels = Vec::new();
     for concurrency in &args.concurrency {
@@ -82,11 +99,13 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
         levels.push(level(&mut engine, &mut bare, concurrency, args.sagas).await?);
     }
     let server = engine.site.nats.client.server_info().version;
+    drop((engine, bare));
+    let apart = apart::measure().await?;
     Ok(Report {
         about: About::new(format!("nats-server {server}")),
         operations,
         levels,
-        apart: None,
+        apart,
         failures: Vec::new(),
     })
 }
@@ -108,6 +127,15 @@ async fn level(
         bar.inc(each);
     }
     bar.finish_and_clear();
-    let lists = Comparison::new(ours.operations(), theirs.operations());
-    Ok(Level::new(concurrency, ours.figures()?, theirs.figures()?, lists))
+    Ok(Level {
+        concurrency,
+        ratio: ours.ratio(&theirs),
+        operations: compare(&ours, &theirs),
+        engine: ours.figures()?,
+        bare: theirs.figures()?,
+    })
+}
+
+fn compare(ours: &Sum, theirs: &Sum) -> Comparison {
+    Comparison::new(ours.operations(), theirs.operations(), ours.cancelled())
 }

@@ -1,8 +1,4 @@
-use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    process::Stdio,
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use async_nats::jetstream::consumer::pull;
@@ -10,12 +6,9 @@ use checkout::Checkout;
 use jetsaga::{Nats, Plan, Topology, engine::step_consumers, subject};
 use serde::Serialize;
 use tempfile::TempDir;
-use tokio::{
-    process::{Child, Command},
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
-use super::{bare, counts::Counts};
+use super::{bare, counts::Counts, process::Process};
 use crate::NatsServer;
 
 /// What a worker process does.
@@ -53,8 +46,8 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.word() == word)
     }
 
-    /// The consumers of this role: the engine's own, but nobody hears `OrderCreated` who would not act on it. There
-    /// are no deadlines to arm here, and shipping is never opened by it.
+    /// The consumers of this role: the engine's own, but the owner does not hear `OrderCreated`: there are no deadlines
+    /// to arm here.
     pub(super) fn consumers(self, plan: &Plan) -> Vec<(&'static str, pull::Config)> {
         let step = |name: &str| {
             plan.find(name)
@@ -65,7 +58,7 @@ impl Role {
             Self::Order => jetsaga::engine::owner_consumers(plan),
             Self::Payment | Self::Inventory | Self::Shipping => step(self.word()),
         };
-        if matches!(self, Self::Order | Self::Shipping) {
+        if self == Self::Order {
             let start = subject::events_of_type(&plan.saga, &plan.start);
             for (_, consumer) in &mut consumers {
                 consumer.filter_subjects.retain(|filter| *filter != start);
@@ -75,71 +68,11 @@ impl Role {
     }
 }
 
-/// A worker process.
-pub(super) struct Process {
-    pub(super) role: Role,
-    child: Child,
-    probes: SocketAddr,
-}
-
-impl Process {
-    /// Starts one worker of this program, by its name, on a port of its own for the probes.
-    pub(super) fn start(role: Role, name: &str, url: &str, flags: &[&str]) -> anyhow::Result<Self> {
-        let probes = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?; // free again when this returns
-        let mut command = Command::new(std::env::current_exe().context("this program has no path")?);
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("JETSAGA_") {
-                command.env_remove(variable);
-            }
-        }
-        let child = command
-            .args(["worker", name, "--nats-url", url, "--log", "error"])
-            .args(["--http-listen", &probes.to_string()])
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("worker {name} cannot be started"))?;
-        Ok(Self { role, child, probes })
-    }
-
-    pub(super) fn id(&self) -> anyhow::Result<u32> {
-        self.child
-            .id()
-            .with_context(|| format!("worker {} has ended", self.role.word()))
-    }
-
-    /// Waits until the worker answers its probes, at most ten seconds.
-    pub(super) async fn ready(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < deadline {
-            if let Ok(answer) = self.probe("readyz").await
-                && answer.status().is_success()
-            {
-                return Ok(());
-            }
-            self.id()?;
-            sleep(Duration::from_millis(20)).await;
-        }
-        anyhow::bail!("worker {} is not ready after ten seconds", self.role.word())
-    }
-
-    /// The counters of the engine in it.
-    pub(super) async fn counts(&self) -> anyhow::Result<Counts> {
-        Ok(Counts::of_metrics(&self.probe("metrics").await?.text().await?))
-    }
-
-    async fn probe(&self, path: &str) -> reqwest::Result<reqwest::Response> {
-        reqwest::get(format!("http://{}/{path}", self.probes)).await
-    }
-}
-
 /// A nats-server of our own with the checkout's streams and consumers, and the four workers of one side.
 pub(super) struct Site {
     pub(super) side: Side,
     pub(super) nats: Nats,
-    pub(super) workers: Vec<Process>,
+    pub(super) workers: Vec<(Role, Process)>,
     consumers: Vec<(&'static str, pull::Config)>,
     server: NatsServer,
     _store: TempDir,
@@ -175,12 +108,13 @@ impl Site {
                 Side::Engine => format!("bench-{}", role.word()),
                 Side::Bare => format!("bench-bare-{}", role.word()),
             };
-            site.workers.push(Process::start(role, &name, &site.url(), &[])?);
+            site.workers
+                .push((role, Process::start(&name, &site.url(), &[])?));
         }
-        for worker in &site.workers {
+        for (role, worker) in &site.workers {
             match side {
                 Side::Engine => worker.ready().await?,
-                Side::Bare => bare::ready(&site.nats, worker.role).await?,
+                Side::Bare => bare::ready(&site.nats, *role).await?,
             }
         }
         Ok(site)
@@ -197,12 +131,12 @@ impl Site {
     /// What each worker has done since it began.
     pub(super) async fn counts(&self) -> anyhow::Result<Vec<(Role, Counts)>> {
         let mut all = Vec::new();
-        for worker in &self.workers {
+        for (role, worker) in &self.workers {
             let counts = match self.side {
                 Side::Engine => worker.counts().await?,
-                Side::Bare => bare::counts(&self.nats, worker.role).await?,
+                Side::Bare => bare::counts(&self.nats, *role).await?,
             };
-            all.push((worker.role, counts));
+            all.push((*role, counts));
         }
         Ok(all)
     }
@@ -226,17 +160,34 @@ impl Site {
     async fn consumers_are_idle(&self) -> anyhow::Result<bool> {
         for (stream, consumer) in self.consumers.iter().filter(|(s, _)| *s == subject::EVENTS) {
             let name = consumer.durable_name.as_deref().unwrap_or_default();
-            let consumer = self
-                .nats
-                .jetstream
-                .get_consumer_from_stream::<pull::Config, _, _>(name, *stream);
-            let consumer = consumer.await?;
-            let info = consumer.cached_info();
-            if info.num_pending > 0 || info.num_ack_pending > 0 {
+            if !self.is_idle(stream, name).await? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// True if this consumer has delivered everything and heard an acknowledgement for it.
+    async fn is_idle(&self, stream: &str, consumer: &str) -> anyhow::Result<bool> {
+        let jetstream = &self.nats.jetstream;
+        let consumer = jetstream
+            .get_consumer_from_stream::<pull::Config, _, _>(consumer, stream)
+            .await?;
+        let info = consumer.cached_info();
+        Ok(info.num_pending == 0 && info.num_ack_pending == 0)
+    }
+
+    /// Waits until [`Self::is_idle`], at most two minutes.
+    pub(super) async fn idle(&self, stream: &str, consumer: &str) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !self.is_idle(stream, consumer).await? {
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "{consumer} on {stream} is not done after two minutes"
+            );
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
     }
 
     async fn last_sequence(&self, stream: &str) -> anyhow::Result<u64> {
