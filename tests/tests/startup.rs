@@ -313,3 +313,38 @@ async fn dev_runs_an_order_and_ends_with_everything_that_it_started() {
     assert!(!said.contains("ERROR") && !said.contains("WARN"), "{said}");
     assert!(!is_running(server), "the nats-server goes with it");
 }
+
+/// The processes that this one has started and that still run.
+fn children(id: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .filter_map(|id| id.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_demo_that_is_told_to_stop_ends_with_everything_that_it_started() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut command = jetsaga().unwrap();
+    let demo = Process::start(command.current_dir(root).args(["demo", "--orders", "100000"])).unwrap();
+    demo.until_said("OrderShipped").await.unwrap();
+    let started = children(demo.id().unwrap());
+    assert!(started.len() >= 6, "a nats-server and five workers: {started:?}");
+    demo.terminate().await.unwrap();
+    let (code, said) = demo.ended().await.unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("stopped by a signal"), "{said}");
+    until("the end of every process", async || {
+        Ok(started.iter().all(|id| !is_running(*id)).then_some(()))
+    })
+    .await
+    .unwrap();
+}

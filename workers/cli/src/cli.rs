@@ -128,7 +128,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
     let connect = async || Nats::connect(&cli.nats_url, "jetsaga").await;
     match cli.command {
         Command::Dev(args) => dev::run(args).await,
-        Command::Demo(args) => demo::run(args, out).await,
+        Command::Demo(args) => interruptible(demo::run(args, out)).await,
         Command::Place(args) => place::run(&connect().await?, args, out).await,
         Command::Show { id, wait } => show::run(&connect().await?, &id, wait, out).await,
         Command::Watch { id } => watch::run(&connect().await?, id.as_ref(), out).await,
@@ -142,7 +142,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Letters(command) => letters::run(&connect().await?, command, out).await,
         Command::Topology(command) => topology::run(&connect().await?, command, out).await,
         Command::Stock(command) => stock::run(&connect().await?, command, out).await,
-        Command::Bench(args) => bench::run(args).await,
+        Command::Bench(args) => interruptible(bench::run(args)).await,
         Command::Diagram => {
             print!(
                 "{}",
@@ -153,5 +153,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Worker { name, .. } => {
             anyhow::bail!("say `jetsaga worker {name} …`: flags of the tool come after")
         }
+    }
+}
+
+/// Runs `work` until it ends or a signal comes; then what it started ends with it, and nothing is left running.
+async fn interruptible(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut stop = jetsaga::on_signal()?;
+    tokio::select! {
+        done = work => done,
+        _ = stop.wait_for(|stop| *stop) => anyhow::bail!("stopped by a signal"),
     }
 }
