@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jetsaga::{State, Status, StepStatus, anyhow, engine::ACK_WAIT};
-use jetsaga_tests::harness::{Process, Role, System, audit, jetsaga, order, step, until};
+use jetsaga_tests::harness::{Process, Role, System, audit, jetsaga, order, signal, step, until};
 use serde_json::json;
 
 /// The payment worker as a process that serves its probes, and where.
@@ -157,49 +157,43 @@ async fn the_drain_is_bounded_and_what_is_left_comes_again() {
 }
 
 #[tokio::test]
-async fn the_probes_say_whether_it_lives_and_is_ready_and_what_it_counted() {
-    let (mut system, ids) = with_orders(1, Duration::ZERO).await.unwrap();
-    let _others = system
-        .start_all(&[Role::Order, Role::Inventory, Role::Shipping])
-        .await
-        .unwrap();
-    let (process, probes) = payment(&system, "1s", &[]).await.unwrap();
+async fn the_probes_say_that_it_lives_and_is_ready_and_what_it_counted() {
+    let (system, ids) = with_orders(1, Duration::ZERO).await.unwrap();
+    let others = [Role::Order, Role::Inventory, Role::Shipping];
+    let _others = system.start_all(&others).await.unwrap();
+    let (_process, probes) = payment(&system, "1s", &[]).await.unwrap();
     system.until_final(&ids[0]).await.unwrap();
 
-    assert_eq!(
-        ask(&format!("{probes}/livez")).await,
-        Some((200, "alive\n".to_owned()))
-    );
-    assert_eq!(
-        ask(&format!("{probes}/readyz")).await,
-        Some((200, "ready\n".to_owned()))
-    );
+    for (probe, says) in [("livez", "alive\n"), ("readyz", "ready\n")] {
+        let answer = ask(&format!("{probes}/{probe}")).await;
+        assert_eq!(answer, Some((200, says.to_owned())));
+    }
     let (status, metrics) = ask(&format!("{probes}/metrics")).await.unwrap();
     assert_eq!(status, 200);
     let counted = "jetsaga_outcomes_total{consumer=\"checkout-payment\",event=\"PaymentProcessed\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
+}
 
+#[tokio::test]
+async fn a_worker_lives_but_is_not_ready_while_its_server_is_away() {
+    let mut system = System::bare().await.unwrap();
+    let (process, probes) = payment(&system, "1s", &[]).await.unwrap();
     let server = system.server.id().unwrap().to_string();
-    jetsaga_tests::harness::signal("-KILL", &server).await.unwrap();
-    until("it is not ready without its server", async || {
-        Ok(ask(&format!("{probes}/readyz"))
-            .await
-            .filter(|(status, _)| *status == 503))
-    })
-    .await
-    .unwrap();
-    assert_eq!(
-        ask(&format!("{probes}/livez")).await,
-        Some((200, "alive\n".to_owned()))
-    );
+    signal("-KILL", &server).await.unwrap();
+    until_ready(&probes, 503).await.unwrap();
+    assert_eq!(ask(&format!("{probes}/livez")).await.unwrap().0, 200);
     system.server.kill_and_restart().await.unwrap();
-    until("it is ready again", async || {
-        Ok(ask(&format!("{probes}/readyz"))
-            .await
-            .filter(|(status, _)| *status == 200))
-    })
-    .await
-    .unwrap();
+    until_ready(&probes, 200).await.unwrap();
+
     process.terminate().await.unwrap();
     assert_eq!(process.ended().await.unwrap().0, Some(0));
+}
+
+/// Waits until `/readyz` answers this.
+async fn until_ready(probes: &str, status: u16) -> anyhow::Result<()> {
+    until("the answer of /readyz", async || {
+        let answer = ask(&format!("{probes}/readyz")).await;
+        Ok(answer.filter(|(said, _)| *said == status).map(drop))
+    })
+    .await
 }

@@ -10,7 +10,7 @@ use std::{
 
 use axum::{Router, extract::State as Shared, http::StatusCode, routing::post};
 use checkout::Checkout;
-use jetsaga::{Retry, Status, Worker, anyhow};
+use jetsaga::{Letter, Retry, Status, Worker, anyhow};
 use jetsaga_tests::harness::{Role, Running, System, order, until};
 use tokio::net::TcpListener;
 
@@ -43,7 +43,7 @@ async fn a_letter_from_the_inbox_is_let_in_once_the_fault_is_gone() {
 }
 
 /// Redriving a letter that is gone is refused, and nothing comes of it.
-async fn changes_nothing_the_second_time(system: &System, letter: &jetsaga::Letter) {
+async fn changes_nothing_the_second_time(system: &System, letter: &Letter) {
     let inbox = system
         .js
         .get_stream("INBOX")
@@ -67,54 +67,60 @@ async fn changes_nothing_the_second_time(system: &System, letter: &jetsaga::Lett
     assert!(system.until_idle().await.is_ok());
 }
 
+/// A system whose notifier has given up on one order: its webhook is down.
+async fn given_up(hook: &Hook) -> anyhow::Result<(System, [Running; 2], Letter)> {
+    let system = System::bare().await?;
+    let order_worker = system.start(Role::Order).await?;
+    let notifier = notifier(&system, hook).await?;
+    system.place(&order("ORD-1")).await?;
+    let letter = system.until_letters(1).await?.remove(0);
+    Ok((system, [order_worker, notifier], letter))
+}
+
 #[tokio::test]
 async fn a_letter_of_a_handler_is_handled_once_its_webhook_answers() {
-    let system = System::bare().await.unwrap();
     let hook = Hook::serve().await.unwrap();
-    let _order = system.start(Role::Order).await.unwrap();
-    let notifier = notifier(&system, &hook).await.unwrap();
-    system.place(&order("ORD-1")).await.unwrap();
-    let letter = system.until_letters(1).await.unwrap().remove(0);
+    let (system, _workers, letter) = given_up(&hook).await.unwrap();
     assert_eq!(
         (letter.reason.as_str(), letter.consumer.as_str()),
         ("exhausted", "notifier")
     );
-    assert!(
-        letter.detail.contains("after 3 attempts") && letter.detail.contains("503"),
-        "{}",
-        letter.detail
-    );
+    assert!(letter.detail.contains("after 3 attempts"), "{}", letter.detail);
+    assert!(letter.detail.contains("503"), "{}", letter.detail);
     assert_eq!(letter.subject, "evt.checkout.OrderCreated.ORD-1");
     assert_eq!(hook.asked.load(Ordering::Relaxed), 3);
 
     hook.healthy.store(true, Ordering::Relaxed);
     system.letters.redrive(&letter).await.unwrap();
-    until("the webhook is told", async || {
-        Ok((hook.told.load(Ordering::Relaxed) == 1).then_some(()))
-    })
-    .await
-    .unwrap();
+    hook.until_told_once().await.unwrap();
     changes_nothing_the_second_time(&system, &letter).await;
     assert_eq!(hook.told.load(Ordering::Relaxed), 1);
     assert!(system.letters.list().await.unwrap().is_empty());
+}
 
-    // Even the very message that a redrive publishes does nothing more: the event id is known.
+#[tokio::test]
+async fn even_the_very_message_of_a_redrive_does_nothing_more() {
+    let hook = Hook::serve().await.unwrap();
+    let (system, [_, notifier], letter) = given_up(&hook).await.unwrap();
+    hook.healthy.store(true, Ordering::Relaxed);
+    system.letters.redrive(&letter).await.unwrap();
+    hook.until_told_once().await.unwrap();
+
     let mut headers = async_nats::HeaderMap::new();
     headers.insert("Jetsaga-Subject", letter.subject.as_str());
     headers.insert("Jetsaga-Stream", "EVENTS");
     headers.insert("Jetsaga-Sequence", letter.stream_sequence.to_string().as_str());
+    let due = "due.checkout.notifier.ORD-1.1";
     system
-        .publish_with("due.checkout.notifier.ORD-1.1", headers, letter.bytes.to_vec())
+        .publish_with(due, headers, letter.bytes.to_vec())
         .await
         .unwrap();
     system.until_idle().await.unwrap();
-    assert_eq!(hook.told.load(Ordering::Relaxed), 1);
+    assert_eq!(hook.told.load(Ordering::Relaxed), 1, "the event id is known");
+    let metrics = notifier.nats.metrics.text();
     assert!(
-        notifier
-            .nats
-            .metrics
-            .text()
-            .contains("jetsaga_duplicates_total{consumer=\"notifier\"} 1")
+        metrics.contains("jetsaga_duplicates_total{consumer=\"notifier\"} 1"),
+        "{metrics}"
     );
 }
 
@@ -197,6 +203,13 @@ impl Hook {
             .with_state(hook.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Ok(hook)
+    }
+
+    async fn until_told_once(&self) -> anyhow::Result<()> {
+        until("the webhook is told", async || {
+            Ok((self.told.load(Ordering::Relaxed) == 1).then_some(()))
+        })
+        .await
     }
 
     async fn hear(Shared(hook): Shared<Arc<Self>>) -> StatusCode {

@@ -9,6 +9,39 @@ use jetsaga_tests::harness::{Role, System, order};
 
 const CREATED: &str = "in.checkout.OrderCreated";
 
+/// What would steer a stream, the bucket or a worker, if anybody copied or believed it.
+const HEADERS: [(&str, &str); 13] = [
+    ("Nats-Rollup", "all"),
+    ("KV-Operation", "DEL"),
+    ("Nats-Expected-Last-Subject-Sequence", "0"),
+    ("Nats-Expected-Last-Sequence", "7"),
+    ("Nats-Expected-Stream", "EVENTS"),
+    ("Nats-Msg-Id", "1"),
+    ("Nats-TTL", "1s"),
+    ("Nats-Schedule", "@at 2030-01-01T00:00:00Z"),
+    ("Jetsaga-Stream", "TIMERS"),
+    ("Jetsaga-Stream", "EVENTS"),
+    ("Jetsaga-Sequence", "1"),
+    ("Jetsaga-Attempt", "4000000000"),
+    ("Jetsaga-Since", "2000-01-01T00:00:00Z"),
+];
+
+/// Where an answer would be an event, an order, or the end of a stream.
+const REPLIES: [&str; 12] = [
+    "evt.checkout.OrderShipped.ORD-0",
+    "evt.>",
+    "$JS.API.STREAM.PURGE.LETTERS",
+    "$JS.API.STREAM.DELETE.SEEN",
+    "in.checkout.OrderCreated",
+    "timer.checkout.ORD-0.deadline",
+    "_INBOX.",
+    "_INBOX.*",
+    "_INBOX.>",
+    "_INBOX.a b",
+    "_INBOX",
+    "",
+];
+
 #[tokio::test]
 async fn every_bad_message_is_one_letter_that_says_why_and_leaves_nothing_behind() {
     let system = System::bare().await.unwrap();
@@ -54,23 +87,8 @@ async fn headers_from_outside_never_reach_an_event_or_steer_the_worker() {
     let _worker = system.start(Role::Order).await.unwrap();
     system.place(&order("VICTIM")).await.unwrap();
     system.until("VICTIM", "let in", |_| true).await.unwrap();
-    let table = [
-        ("Nats-Rollup", "all"),
-        ("KV-Operation", "DEL"),
-        ("Nats-Expected-Last-Subject-Sequence", "0"),
-        ("Nats-Expected-Last-Sequence", "7"),
-        ("Nats-Expected-Stream", "EVENTS"),
-        ("Nats-Msg-Id", "1"),
-        ("Nats-TTL", "1s"),
-        ("Nats-Schedule", "@at 2030-01-01T00:00:00Z"),
-        ("Jetsaga-Stream", "TIMERS"),
-        ("Jetsaga-Stream", "EVENTS"),
-        ("Jetsaga-Sequence", "1"),
-        ("Jetsaga-Attempt", "4000000000"),
-        ("Jetsaga-Since", "2000-01-01T00:00:00Z"),
-    ];
     let mut stored = Vec::new();
-    for (n, (name, value)) in table.into_iter().enumerate() {
+    for (n, (name, value)) in HEADERS.into_iter().enumerate() {
         let id = format!("ORD-{n}");
         let mut headers = async_nats::HeaderMap::new();
         headers.insert(name, value);
@@ -118,21 +136,7 @@ async fn headers_from_outside_never_reach_an_event_or_steer_the_worker() {
 async fn an_answer_goes_to_an_inbox_and_nowhere_else() {
     let system = System::bare().await.unwrap();
     let _worker = system.start(Role::Order).await.unwrap();
-    let table = [
-        "evt.checkout.OrderShipped.ORD-0",
-        "evt.>",
-        "$JS.API.STREAM.PURGE.LETTERS",
-        "$JS.API.STREAM.DELETE.SEEN",
-        "in.checkout.OrderCreated",
-        "timer.checkout.ORD-0.deadline",
-        "_INBOX.",
-        "_INBOX.*",
-        "_INBOX.>",
-        "_INBOX.a b",
-        "_INBOX",
-        "",
-    ];
-    for (n, reply) in table.into_iter().enumerate() {
+    for (n, reply) in REPLIES.into_iter().enumerate() {
         let mut headers = async_nats::HeaderMap::new();
         headers.insert("Jetsaga-Reply", reply);
         let order = order(&format!("ORD-{n}")).to_string();
@@ -146,7 +150,7 @@ async fn an_answer_goes_to_an_inbox_and_nowhere_else() {
     assert_eq!(system.ask(&order("ORD-LAST")).await.unwrap()["ok"], true);
     system.until_idle().await.unwrap();
 
-    let expected = table.len() as u64 + 1;
+    let expected = REPLIES.len() as u64 + 1;
     assert_eq!(
         system.journal_end().await.unwrap(),
         expected,

@@ -1,0 +1,58 @@
+//! A wrong value, by flag or by environment, stops the start with the name of the variable, the value and what would
+//! be right.
+
+use jetsaga::anyhow;
+use jetsaga_tests::harness::{Process, jetsaga};
+
+const TABLE: &str = include_str!("configuration.txt");
+
+/// What a worker says that is started like this, and its exit code.
+async fn start(
+    worker: &str,
+    flags: &[&str],
+    env: Option<(&str, &str)>,
+) -> anyhow::Result<(Option<i32>, String)> {
+    let mut command = jetsaga()?;
+    command.args(["worker", worker]).args(flags).envs(env);
+    Process::start(&mut command)?.ended().await
+}
+
+#[tokio::test]
+async fn a_wrong_value_is_refused_by_name_whether_by_flag_or_by_environment() {
+    for row in TABLE.lines().filter(|line| !line.starts_with('#')) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let [worker, flag, variable, value, right] = cells[..] else {
+            panic!("{row:?} is no row")
+        };
+        let by_flag = start(worker, &[flag, value], None).await.unwrap();
+        let by_variable = start(worker, &[], Some((variable, value))).await.unwrap();
+        for (code, said) in [by_flag, by_variable] {
+            assert_eq!(code, Some(2), "{row}: {said}");
+            for part in [variable, value, right] {
+                assert!(said.contains(part), "{part:?} is not what {row} says: {said}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_switch_in_the_environment_takes_true_or_false() {
+    let (code, said) = start("order", &[], Some(("JETSAGA_PROVISION", "maybe")))
+        .await
+        .unwrap();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("JETSAGA_PROVISION is \"maybe\"; it takes true or false"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_worker_that_is_none_is_refused_with_those_that_are() {
+    let (code, said) = start("baker", &[], None).await.unwrap();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("\"baker\"") && said.contains("order, payment"),
+        "{said}"
+    );
+}
