@@ -15,8 +15,10 @@ use tracing::Instrument as _;
 use crate::{
     Nats,
     bounded::bounded,
+    broker::Link,
     clock::{dice, now},
     delivery::Delivery,
+    faults::{self, Flaw, Point, flawed, reach},
     letters::Letters,
     metrics::{ByConsumer, ByReason},
     schedule,
@@ -76,11 +78,17 @@ impl<T: Trigger> ConsumerLoop<T> {
     /// All messages of one consumer are worked on by this one task, by turns: what they publish then leaves in few
     /// large writes instead of many small ones, which saves system calls on both ends of the connection.
     pub(crate) async fn run(mut self) {
-        let this = Shared::new(&self);
+        let this = Desk::new(
+            self.nats.link(),
+            self.letters.clone(),
+            &self.name,
+            self.trigger.clone(),
+            self.pace,
+        );
         let mut work = FuturesUnordered::new();
         while !*self.stop.borrow() {
             // A panic anywhere but in a handler is a fault of the engine: that message alone expires and comes again.
-            let begin = |message| AssertUnwindSafe(this.take(message)).catch_unwind().map(drop);
+            let begin = |message| AssertUnwindSafe(this.receive(message)).catch_unwind().map(drop);
             if let Err(error) = self.pull(&mut work, begin).await {
                 tracing::warn!(consumer = self.name, stream = self.stream, %error, "the consumer stopped; starting it again");
                 let stopped = self.stop.wait_for(|stop| *stop);
@@ -168,8 +176,9 @@ async fn hand_back_the_rest(mut messages: pull::Stream, most: usize) {
     }
 }
 
-struct Shared<T> {
-    nats: Nats,
+/// Where the messages of one consumer are handled, however they came.
+pub(crate) struct Desk<T> {
+    link: Link,
     letters: Letters,
     name: String,
     trigger: Arc<T>,
@@ -179,35 +188,44 @@ struct Shared<T> {
     acknowledged: Counter,
 }
 
-impl<T: Trigger> Shared<T> {
-    fn new(consumer: &ConsumerLoop<T>) -> Self {
-        let labels = ByConsumer::of(&consumer.name);
-        let metrics = &consumer.nats.metrics;
+impl<T: Trigger> Desk<T> {
+    pub(crate) fn new(link: Link, letters: Letters, name: &str, trigger: Arc<T>, pace: Pace) -> Self {
+        let labels = ByConsumer::of(name);
         Self {
-            nats: consumer.nats.clone(),
-            letters: consumer.letters.clone(),
-            name: consumer.name.clone(),
-            trigger: consumer.trigger.clone(),
-            pace: consumer.pace,
-            deliveries: metrics.deliveries.get_or_create_owned(&labels),
-            acknowledged: metrics.acknowledged.get_or_create_owned(&labels),
+            deliveries: link.metrics.deliveries.get_or_create_owned(&labels),
+            acknowledged: link.metrics.acknowledged.get_or_create_owned(&labels),
+            link,
+            letters,
+            name: name.to_owned(),
+            trigger,
+            pace,
             labels,
         }
     }
 
     /// Handles one message and answers for it. What did not come from a consumer is nobody's.
-    async fn take(&self, message: Message) {
-        let Some(delivery) = Delivery::new(message) else {
-            return;
-        };
-        let metrics = &self.nats.metrics;
+    async fn receive(&self, message: Message) {
+        if let Some(delivery) = Delivery::new(message) {
+            self.take(delivery).await;
+        }
+    }
+
+    /// Handles one message and answers for it.
+    pub(crate) async fn take(&self, delivery: Delivery) {
+        let metrics = &self.link.metrics;
         self.deliveries.inc();
         if delivery.is_again {
             metrics.redeliveries.get_or_create(&self.labels).inc();
         }
         metrics.in_flight.inc();
         let span = trace::span(&self.name, &delivery);
-        self.finish(&delivery).instrument(span).await;
+        faults::survived(
+            &self.link,
+            &self.name,
+            &delivery,
+            self.finish(&delivery).instrument(span),
+        )
+        .await;
         metrics.in_flight.dec();
     }
 
@@ -215,7 +233,10 @@ impl<T: Trigger> Shared<T> {
         match self.handle(delivery).await {
             Ok(()) => {
                 self.acknowledged.inc();
-                delivery.acknowledge().await;
+                if reach(Point::BeforeAcknowledge).await.is_ok() {
+                    delivery.acknowledge().await;
+                }
+                let _ = reach(Point::Acknowledged).await; // nobody waits for anything any more
             }
             Err(setback) => self.put_off(delivery, &setback).await,
         }
@@ -255,7 +276,7 @@ impl<T: Trigger> Shared<T> {
         );
         let done = match fate {
             Disposition::HandBack(pause) => {
-                self.nats.metrics.retries.get_or_create(&self.labels).inc();
+                self.link.metrics.retries.get_or_create(&self.labels).inc();
                 delivery.hand_back(pause).await;
                 Ok(())
             }
@@ -274,7 +295,7 @@ impl<T: Trigger> Shared<T> {
                 );
                 let buried = self.letters.bury(&self.name, delivery, reason, &detail).await;
                 if buried.is_ok() {
-                    self.nats.metrics.letters.get_or_create(&labels).inc();
+                    self.link.metrics.letters.get_or_create(&labels).inc();
                     delivery.terminate().await;
                 }
                 buried
@@ -292,12 +313,15 @@ impl<T: Trigger> Shared<T> {
         pause: Duration,
         attempt: u32,
     ) -> Result<(), crate::AppendError> {
-        self.nats.metrics.retries.get_or_create(&self.labels).inc();
+        self.link.metrics.retries.get_or_create(&self.labels).inc();
         let Some((kind, worker, id)) = self.trigger.address(delivery) else {
             delivery.hand_back(saga::Retry::SHORT).await;
             return Ok(());
         };
-        schedule::later(&self.nats, (&kind, &worker, &id), delivery, now(), pause, attempt).await?;
+        if flawed(Flaw::AckBeforeRetry) {
+            delivery.acknowledge().await;
+        }
+        schedule::later(&self.link, (&kind, &worker, &id), delivery, now(), pause, attempt).await?;
         delivery.acknowledge().await;
         Ok(())
     }

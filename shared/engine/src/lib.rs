@@ -1,11 +1,13 @@
 //! Runs sagas on NATS JetStream and nothing else.
 //!
-//! Reading order: [`Journal`] (the guarded append), the ladder (`ladder.rs`: one trigger of one step, from delivery
-//! to acknowledgement), the consumer loop that climbs it (`consumer.rs`), the saga's owner (`owner.rs`), and
-//! [`Worker`], which puts them together. [`Topology`] is everything that lives on the server.
+//! Reading order: [`broker`] (what is asked of the server), [`Journal`] (the guarded append), the ladder (`ladder.rs`: one
+//! trigger of one step, from delivery to acknowledgement), the consumer loop that climbs it (`consumer.rs`), the saga's
+//! owner (`owner.rs`), and [`Worker`], which puts them together. [`Topology`] is everything that lives on the server.
 
 pub mod subject;
 
+pub mod broker;
+mod jetstream;
 mod journal;
 mod nats;
 mod topology;
@@ -22,6 +24,18 @@ mod handler;
 mod ladder;
 mod owner;
 mod step;
+
+#[cfg(feature = "testing")]
+pub mod faults;
+#[cfg(not(feature = "testing"))]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "without the feature nothing of it happens"
+)]
+mod faults;
+#[cfg(feature = "testing")]
+mod station;
 
 mod clock;
 mod config;
@@ -41,6 +55,8 @@ pub use letters::{Letter, Letters, Reason};
 pub use metrics::{ByConsumer, ByEvent, ByReason, Metrics};
 pub use nats::{ConnectError, Nats, OLDEST_SERVER};
 pub use owner::{Accept, MAX_INBOUND, REPLY};
+#[cfg(feature = "testing")]
+pub use station::Station;
 pub use step::{Compensate, Effect, Outcome, Perform, Settled, done, refuse};
 pub use telemetry::{Telemetry, start as start_telemetry};
 pub use topology::{

@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         &notices,
     ];
     let crew = start(SystemArgs::with(&flags)?, &nats, &engine, &stop).await?;
-    seed::from_file(&Shelf::new(Journal::open(&nats).await?), &args.stock).await?;
+    seed::from_file(&Shelf::new(Journal::new(&nats)), &args.stock).await?;
     println!("{}", welcome(&server.url(), &provider_url, &notices));
 
     crew.join_all()

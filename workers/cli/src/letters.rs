@@ -39,7 +39,7 @@ struct Done {
 
 /// Does it.
 pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::Result<()> {
-    let letters = Letters::open(nats).await?;
+    let letters = Letters::new(nats);
     match command {
         Command::List => {
             for letter in letters.list().await? {

@@ -21,7 +21,7 @@ struct Line {
 
 /// Everything that happened to one entity, oldest first.
 pub(crate) async fn history(nats: &Nats, kind: &Token, id: &Token, out: Output) -> anyhow::Result<()> {
-    let journal = Journal::open(nats).await?;
+    let journal = Journal::new(nats);
     let history = journal
         .history::<Box<RawValue>>(&EntitySubject::new(kind, id))
         .await?;
@@ -54,7 +54,7 @@ pub(crate) async fn at(
     moment: Moment,
     out: Output,
 ) -> anyhow::Result<()> {
-    let journal = Journal::open(nats).await?;
+    let journal = Journal::new(nats);
     let found = journal
         .as_of::<Box<RawValue>>(&EntitySubject::new(kind, id), moment)
         .await?;

@@ -12,7 +12,7 @@ use crate::output::{Output, human};
 
 /// Shows one saga as a tree; waits for its end first if asked to.
 pub(crate) async fn run(nats: &Nats, id: &Token, wait: Option<u64>, out: Output) -> anyhow::Result<()> {
-    let journal = Journal::open(nats).await?;
+    let journal = Journal::new(nats);
     let plan = Plan::of::<Checkout>()?;
     let entity = EntitySubject::new(&plan.saga, id);
     if let Some(seconds) = wait {
