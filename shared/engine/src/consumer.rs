@@ -1,4 +1,13 @@
-use std::{future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use async_nats::jetstream::{
     Message,
@@ -89,7 +98,7 @@ impl<T: Trigger> ConsumerLoop<T> {
         while !*self.stop.borrow() {
             // A panic anywhere but in a handler is a fault of the engine: that message alone expires and comes again.
             let begin = |message| AssertUnwindSafe(this.receive(message)).catch_unwind().map(drop);
-            if let Err(error) = self.pull(&mut work, begin).await {
+            if let Err(error) = self.pull(&mut work, &this, begin).await {
                 tracing::warn!(consumer = self.name, stream = self.stream, %error, "the consumer stopped; starting it again");
                 let stopped = self.stop.wait_for(|stop| *stop);
                 let _ = alongside(&mut work, timeout(Duration::from_millis(500), stopped)).await;
@@ -111,9 +120,11 @@ impl<T: Trigger> ConsumerLoop<T> {
     async fn pull<W: Future<Output = ()>>(
         &mut self,
         work: &mut FuturesUnordered<W>,
+        desk: &Desk<T>,
         begin: impl Fn(Message) -> W,
     ) -> anyhow::Result<()> {
-        let mut messages = alongside(work, self.messages()).await?;
+        let (mut messages, ack_wait) = alongside(work, self.messages()).await?;
+        desk.heed(ack_wait);
         let mut stopped = pin!(self.stop.wait_for(|stop| *stop));
         loop {
             tokio::select! {
@@ -130,20 +141,28 @@ impl<T: Trigger> ConsumerLoop<T> {
         Ok(())
     }
 
-    async fn messages(&self) -> anyhow::Result<pull::Stream> {
+    /// The messages, and how long the server waits for a sign of life about each.
+    async fn messages(&self) -> anyhow::Result<(pull::Stream, Duration)> {
         let consumer: PullConsumer = self
             .nats
             .jetstream
             .get_consumer_from_stream(self.name.as_str(), self.stream)
             .await?;
+        let ack_wait = consumer.cached_info().config.ack_wait;
         let messages = consumer
             .stream()
             .max_messages_per_batch(self.pace.concurrency)
             .expires(Duration::from_secs(30))
             .heartbeat(Duration::from_secs(10))
             .messages();
-        Ok(messages.await?)
+        Ok((messages.await?, ack_wait))
     }
+}
+
+fn rhythm(ack_wait: Duration) -> u64 {
+    u64::try_from((ack_wait / 3).as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 /// Waits for `other`, and goes on with what is in work meanwhile.
@@ -186,6 +205,8 @@ pub(crate) struct Desk<T> {
     labels: ByConsumer,
     deliveries: Counter,
     acknowledged: Counter,
+    /// Milliseconds between two signs of life.
+    rhythm: AtomicU64,
 }
 
 impl<T: Trigger> Desk<T> {
@@ -200,7 +221,13 @@ impl<T: Trigger> Desk<T> {
             trigger,
             pace,
             labels,
+            rhythm: AtomicU64::new(rhythm(ACK_WAIT)),
         }
+    }
+
+    /// From now on signs of life come three times in what the server waits for them.
+    fn heed(&self, ack_wait: Duration) {
+        self.rhythm.store(rhythm(ack_wait), Relaxed);
     }
 
     /// Handles one message and answers for it. What did not come from a consumer is nobody's.
@@ -247,7 +274,8 @@ impl<T: Trigger> Desk<T> {
         let work = pin!(self.trigger.handle(delivery)); // pinned once: it is large, and passed on by reference
         let mut work = pin!(bounded(self.pace.limit * EFFECTS, work));
         loop {
-            match timeout(ACK_WAIT / 3, &mut work).await {
+            let rhythm = Duration::from_millis(self.rhythm.load(Relaxed));
+            match timeout(rhythm, &mut work).await {
                 Ok(result) => return result,
                 Err(_) => delivery.extend().await,
             }

@@ -23,6 +23,7 @@ mod consumer;
 mod handler;
 mod ladder;
 mod owner;
+mod resolve;
 mod step;
 
 #[cfg(feature = "testing")]
@@ -47,7 +48,7 @@ mod trace;
 mod worker;
 
 pub use clock::now;
-pub use config::{EngineArgs, LogFormat, duration};
+pub use config::{EngineArgs, LogFormat, duration, replicas};
 pub use handler::{Handler, Heard};
 pub use journal::{AppendError, Freshness, Journal, Moment, ReadError, Recorded};
 pub use launch::{launch, launch_from, on_signal};
@@ -55,6 +56,7 @@ pub use letters::{Letter, Letters, Reason};
 pub use metrics::{ByConsumer, ByEvent, ByReason, Metrics};
 pub use nats::{ConnectError, Nats, OLDEST_SERVER};
 pub use owner::{Accept, MAX_INBOUND, REPLY};
+pub use resolve::{ResolveError, Statement, resolve};
 #[cfg(feature = "testing")]
 pub use station::Station;
 pub use step::{Compensate, Effect, Outcome, Perform, Settled, done, refuse};

@@ -210,6 +210,10 @@ impl Owner {
             let why = why_not::<Event<()>>("", &delivery.body);
             Setback::Poison(Reason::Undecodable, format!("it is no event: {why}"))
         })?;
+        if delivery.body.trim_ascii_start().first() != Some(&b'{') {
+            let why = "it is no event: it takes a JSON object".to_owned();
+            return Err(Setback::Poison(Reason::Undecodable, why));
+        }
         let told = delivery.subject.rsplit('.').next().unwrap_or_default();
         if event.event_type != *told {
             return Err(invalid(format!(
@@ -316,7 +320,8 @@ impl Owner {
         let Some(mut seen) = load(&self.journal, entity, Freshness::Leader).await? else {
             return Err(Setback::Early(format!("there is no {} {id}", self.plan.saga)));
         };
-        let reason: String = reason.chars().take(200).collect();
+        let clean = |c: char| if c.is_control() { ' ' } else { c };
+        let reason: String = reason.chars().take(200).map(clean).collect();
         self.conclude(
             &mut seen,
             OwnerTrigger::Cancellation,

@@ -2,7 +2,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::consumer::pull;
 use saga::{Fact, Irreversible, Payload, Plan, PlanError, Retry, Saga, Step, StepIx, Token};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     EngineArgs, Journal, Nats,
@@ -202,23 +207,26 @@ impl Worker {
             nats,
             letters: Letters::over(link.clone()),
             pace,
-            stop,
+            stop: stop.clone(),
             tasks: &mut tasks,
         };
         for role in self.roles {
             role.take_up(&link, pace.limit, &mut crew);
         }
         tracing::info!(worker = name, "working");
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(worker = name, %error, "a consumer died");
-            }
+        let late = out_of_time(stop, pace.drain + GRACE);
+        tokio::select! {
+            () = ended(name, &mut tasks) => {}
+            () = late => tracing::warn!(worker = name, left = tasks.len(), "drain limit reached; nats does not answer"),
         }
-        // What was acknowledged last may still be in the client's buffer.
-        if let Err(error) = nats.client.flush().await {
-            tracing::warn!(worker = name, %error, "the last acknowledgements may be lost; they come again");
+        // What was acknowledged last may still be in the client's buffer, or nowhere to be sent to.
+        match timeout(GRACE, nats.client.flush()).await {
+            Ok(Ok(())) => tracing::info!(worker = name, "drained"),
+            _ => tracing::warn!(
+                worker = name,
+                "the last acknowledgements may be lost; those messages come again"
+            ),
         }
-        tracing::info!(worker = name, "drained");
         Ok(())
     }
 
@@ -246,6 +254,24 @@ impl Worker {
             handler,
         });
         Ok(self)
+    }
+}
+
+/// What is left to the journal after a drain: to hand back what was not begun, and to send the last acknowledgements.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Waits for `stop`, and then as long as the drain may take.
+async fn out_of_time(mut stop: watch::Receiver<bool>, limit: Duration) {
+    let _ = stop.wait_for(|stop| *stop).await; // a dropped sender stops as well
+    sleep(limit).await;
+}
+
+/// Waits for every task.
+async fn ended(worker: &str, tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(worker, %error, "a consumer died");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use jetsaga::{
 };
 use serde::Serialize;
 
-use crate::output::Output;
+use crate::output::{Output, plain};
 
 /// One event of a history, as it is printed.
 #[derive(Serialize)]
@@ -25,14 +25,17 @@ pub(crate) async fn history(nats: &Nats, kind: &Token, id: &Token, out: Output) 
     let history = journal
         .history::<Box<RawValue>>(&EntitySubject::new(kind, id))
         .await?;
-    anyhow::ensure!(!history.is_empty(), "there is no {kind} {id}");
+    anyhow::ensure!(
+        !history.is_empty(),
+        "there is no {kind} {id}; kinds are checkout, reservation, adjustment and stock"
+    );
     for recorded in history {
         out.print(&line(recorded), |line| {
             let reason = line
                 .event
                 .reason
                 .as_ref()
-                .map(|why| format!("  ({why})"))
+                .map(|why| format!("  ({})", plain(why)))
                 .unwrap_or_default();
             format!(
                 "{:>8}  {}  {:<28}{reason}  {}",
