@@ -9,6 +9,8 @@ mod output;
 mod server;
 mod system;
 
+pub mod record;
+
 mod demo;
 mod dev;
 

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use saga::Token;
 
 use super::{
-    Books, Coming, Counts, Finds, Found, Leftover, Name, Open, Report, Source, Violation, money, path::End,
-    requests, reserved, rest,
+    Books, Bucket, Coming, Counts, Finds, Found, Invariant, Leftover, Name, Open, Report, Source, Violation,
+    money, path::End, requests, reserved, rest, thread::Differs,
 };
 
 impl Books {
@@ -36,7 +36,7 @@ impl Books {
         counts.open = open.len() as u64;
         counts.stuck = open.iter().filter(|open| open.stuck).count() as u64;
         self.close_stock(&mut counts, &mut found);
-        self.close_bucket(&mut found);
+        let bucket = self.close_bucket(&mut found);
         if self.has(Source::History) {
             self.faults.check(&self.letters, &mut found);
         }
@@ -45,7 +45,7 @@ impl Books {
                 .iter()
                 .for_each(|left| rest::leftover(left, &mut found));
         }
-        self.report(found, counts, open)
+        self.report(found, counts, open, bucket)
     }
 
     fn has(&self, source: Source) -> bool {
@@ -91,48 +91,50 @@ impl Books {
         counts.adjustments = self.adjustments.len() as u64;
     }
 
-    fn close_bucket(&self, found: &mut Vec<Found>) {
+    /// Each entity against its key of the bucket.
+    fn close_bucket(&self, found: &mut Vec<Found>) -> Bucket {
+        let mut bucket = Bucket::default();
         if !self.has(Source::Bucket) {
-            return;
+            return bucket;
         }
-        let scope = self.scope;
-        let mut compare = |entity: String, last: u64, compare: &dyn Fn(&mut Finds<'_>)| {
-            if last > 0 || self.keys.contains(&entity) {
-                compare(&mut Finds {
-                    entity: &entity,
-                    out: found,
-                });
+        let mut take = |key: String, differs: Option<Differs>| {
+            let finds = &mut Finds {
+                entity: &key,
+                out: found,
+            };
+            match differs {
+                Some(Differs::Wrong(why)) => {
+                    finds.add(Invariant::I7, why);
+                    bucket.wrong.push(key);
+                }
+                Some(Differs::Foreign) if self.keys.contains(&key) => {
+                    finds.add(
+                        Invariant::I7,
+                        "the bucket keeps it, but the journal has no event of it",
+                    );
+                    bucket.foreign.push(key);
+                }
+                Some(Differs::Foreign) | None => {}
             }
         };
         for (id, order) in &self.orders {
-            let (saga, reservation) = (&order.saga, &order.reservation);
-            compare(format!("checkout.{id}"), saga.last, &|finds| {
-                saga.compare(scope, finds)
-            });
-            compare(format!("reservation.{id}"), reservation.last, &|finds| {
-                reservation.compare(scope, finds);
-            });
+            take(format!("checkout.{id}"), order.saga.compare(self.scope));
+            take(format!("reservation.{id}"), order.reservation.compare(self.scope));
         }
         for (id, shelf) in &self.products {
-            let thread = &shelf.thread;
-            compare(format!("stock.{id}"), thread.last, &|finds| {
-                thread.compare(scope, finds)
-            });
+            take(format!("stock.{id}"), shelf.thread.compare(self.scope));
         }
         for (id, change) in &self.adjustments {
-            let thread = &change.thread;
-            compare(format!("adjustment.{id}"), thread.last, &|finds| {
-                thread.compare(scope, finds)
-            });
+            take(format!("adjustment.{id}"), change.thread.compare(self.scope));
         }
         for (name, thread) in &self.others {
-            compare(name.to_string(), thread.last, &|finds| {
-                thread.compare(scope, finds)
-            });
+            take(name.to_string(), thread.compare(self.scope));
         }
+        bucket.foreign.extend(self.odd_keys.iter().cloned());
+        bucket
     }
 
-    fn report(&self, mut found: Vec<Found>, counts: Counts, open: Vec<Open>) -> Report {
+    fn report(&self, mut found: Vec<Found>, counts: Counts, open: Vec<Open>, bucket: Bucket) -> Report {
         found.sort_by(|a, b| (a.invariant, &a.entity).cmp(&(b.invariant, &b.entity)));
         let violations = found.into_iter().map(|found| Violation {
             story: self.story(&found.entity),
@@ -145,6 +147,7 @@ impl Books {
             violations: violations.collect(),
             counts,
             open,
+            bucket,
             missing: missing.collect(),
         }
     }

@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use saga::{EventId, Plan, PlanError, Status, Token};
 
 pub use lines::{Answered, Entry, Expected, Kept, Leftover, Letter, Message, Request, Scheduled};
-pub use report::{Counts, Invariant, Open, Report, Violation};
+pub use report::{Bucket, Counts, Invariant, Open, Report, Violation};
 pub use source::{Scope, Source, Unreadable};
 
 use crate::Checkout;
@@ -61,6 +61,8 @@ pub struct Books {
     others: BTreeMap<Name, Thread<()>>,
     ids: HashSet<EventId>,
     keys: HashSet<String>,
+    /// Keys of the bucket that are no names of entities.
+    odd_keys: Vec<String>,
     faults: Faults,
     letters: Vec<Letter>,
     leftovers: Vec<Leftover>,
@@ -86,6 +88,7 @@ impl Books {
             others: BTreeMap::new(),
             ids: HashSet::new(),
             keys: HashSet::new(),
+            odd_keys: Vec::new(),
             faults: Faults::default(),
             letters: Vec::new(),
             leftovers: Vec::new(),
@@ -123,6 +126,7 @@ impl Books {
     pub fn kept(&mut self, kept: &Kept) {
         self.counts.keys += 1;
         let Some(name) = Name::of_key(&kept.key) else {
+            self.odd_keys.push(kept.key.clone());
             let sentence = format!("{} is no key of an entity", kept.key);
             return self.find(Invariant::I7, "bucket", sentence);
         };

@@ -95,6 +95,16 @@ pub struct Counts {
     pub requests: u64,
 }
 
+/// Where the bucket differs from the journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bucket {
+    /// Keys that are missing, or keep another event than the entity's last.
+    pub wrong: Vec<String>,
+    /// Keys of which the journal has no event.
+    pub foreign: Vec<String>,
+}
+
 /// What the books say of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -105,6 +115,8 @@ pub struct Report {
     pub counts: Counts,
     /// The sagas that are not final. At rest those that are not stuck are violations too.
     pub open: Vec<Open>,
+    /// Where the bucket differs; each is a violation too.
+    pub bucket: Bucket,
     /// What could not be compared, because it was not there.
     pub missing: Vec<Source>,
 }
@@ -123,7 +135,7 @@ impl Report {
 
 impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.pad(&format!("{self:?}"))
     }
 }
 

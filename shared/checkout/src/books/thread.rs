@@ -50,6 +50,14 @@ pub(super) struct Line {
     reason: Option<Box<str>>,
 }
 
+/// In what the bucket differs from the journal.
+pub(super) enum Differs {
+    /// It keeps something of which the journal has no event.
+    Foreign,
+    /// It keeps something else than the last event.
+    Wrong(String),
+}
+
 /// The longest story of an entity that never ends.
 const REMEMBERED: usize = 24;
 
@@ -111,30 +119,24 @@ impl<S> Thread<S> {
         self.kept = Some((kept.sequence, digest(kept.body.get())));
     }
 
-    /// The bucket keeps the last event, byte for byte.
-    pub(super) fn compare(&self, scope: Scope, finds: &mut Finds<'_>) {
+    /// The bucket keeps the last event, byte for byte. Otherwise, in what it differs.
+    pub(super) fn compare(&self, scope: Scope) -> Option<Differs> {
         let last = self.last;
         if last > scope.settled || self.kept.is_some_and(|(sequence, _)| sequence > scope.settled) {
-            return; // one of the two may be newer than the other
+            return None; // one of the two may be newer than the other
         }
         match self.kept {
-            _ if last == 0 => finds.add(
-                Invariant::I7,
-                "the bucket keeps it, but the journal has no event of it",
-            ),
-            None => finds.add(
-                Invariant::I7,
-                format!("the bucket lacks it; its last event is {last}"),
-            ),
-            Some((sequence, _)) if sequence != last => finds.add(
-                Invariant::I7,
-                format!("the bucket keeps event {sequence}, but its last event is {last}"),
-            ),
-            Some((_, digest)) if digest != self.digest => finds.add(
-                Invariant::I7,
-                format!("the bucket keeps another content than event {last} has"),
-            ),
-            Some(_) => {}
+            _ if last == 0 => Some(Differs::Foreign),
+            None => Some(Differs::Wrong(format!(
+                "the bucket lacks it; its last event is {last}"
+            ))),
+            Some((sequence, _)) if sequence != last => Some(Differs::Wrong(format!(
+                "the bucket keeps event {sequence}, but its last event is {last}"
+            ))),
+            Some((_, digest)) if digest != self.digest => Some(Differs::Wrong(format!(
+                "the bucket keeps another content than event {last} has"
+            ))),
+            Some(_) => None,
         }
     }
 
