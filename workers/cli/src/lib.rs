@@ -15,6 +15,7 @@ mod demo;
 mod dev;
 
 mod bench;
+mod fsck;
 mod letters;
 mod past;
 mod place;

@@ -142,7 +142,7 @@ impl Live {
     }
 
     async fn bucket(&self, sink: &mut impl Sink) -> anyhow::Result<()> {
-        let last = caught_up(&self.nats, self.scope.settled).await?;
+        let (last, _) = caught_up(&self.nats, self.scope.settled).await?;
         sink.begin(Source::Bucket)?;
         stream::read(&self.nats, KV_STATE, 1, last, |message, _| {
             let key = message.subject.as_str();
@@ -156,8 +156,9 @@ impl Live {
     }
 }
 
-/// Waits until the bucket has what the journal had at `sequence`, for as long as it comes nearer. Its own last sequence.
-async fn caught_up(nats: &Nats, sequence: u64) -> anyhow::Result<u64> {
+/// Waits until the bucket has what the journal had at `sequence`, for as long as it comes nearer. Its own last sequence,
+/// and whether it has.
+async fn caught_up(nats: &Nats, sequence: u64) -> anyhow::Result<(u64, bool)> {
     let (mut reached, mut since) = (0, Instant::now());
     loop {
         let stream = nats.jetstream.get_stream(KV_STATE).await;
@@ -179,10 +180,20 @@ async fn caught_up(nats: &Nats, sequence: u64) -> anyhow::Result<u64> {
             (reached, since) = (newest, Instant::now());
         }
         if reached >= sequence || since.elapsed() >= STANDING_STILL {
-            return Ok(last);
+            return Ok((last, reached >= sequence));
         }
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Waits until the bucket has what the journal had at `sequence`.
+pub(crate) async fn filled(nats: &Nats, sequence: u64) -> anyhow::Result<()> {
+    let (_, filled) = caught_up(nats, sequence).await?;
+    ensure!(
+        filled,
+        "the server does not fill the bucket: it still lacks event {sequence} of the journal"
+    );
+    Ok(())
 }
 
 /// The second word of `EVENTS 42 evt.*.*.* …`.

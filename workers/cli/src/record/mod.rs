@@ -25,6 +25,7 @@ use anyhow::Context as _;
 use checkout::books::{Books, Report, Source};
 
 pub use folder::{Folder, read, scope};
+pub(crate) use live::filled;
 pub use live::{Ledger, Live};
 pub use rest::until_rest;
 
