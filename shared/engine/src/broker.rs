@@ -74,6 +74,8 @@ pub struct Stored {
     pub sequence: u64,
     /// When the server stored it.
     pub time: Timestamp,
+    /// Where it was published.
+    pub subject: String,
     /// The headers that it was published with, and those that the server added.
     pub headers: HeaderMap,
     /// What was published.

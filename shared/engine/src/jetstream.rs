@@ -75,6 +75,7 @@ impl JetStream {
         Ok(Some(Stored {
             sequence,
             time,
+            subject: text(header::NATS_SUBJECT).unwrap_or_default().to_owned(),
             headers,
             body,
         }))
@@ -164,6 +165,7 @@ impl From<message::StreamMessage> for Stored {
         Self {
             sequence: message.sequence,
             time: message.time.into(),
+            subject: message.subject.into_string(),
             headers: message.headers,
             body: message.payload,
         }

@@ -14,6 +14,7 @@ mod topology;
 
 mod delivery;
 mod letters;
+mod nudge;
 mod schedule;
 mod seen;
 mod setback;

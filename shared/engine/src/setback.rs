@@ -189,8 +189,13 @@ mod tests {
             Disposition::Bury(Reason::Newer, _)
         ));
         let early = Setback::Early("no saga".to_owned());
+        let soon = Duration::from_millis(100);
+        assert_eq!(
+            disposition(&early, &retry, at(1, 0, true)),
+            Disposition::HandBack(soon)
+        );
         assert!(matches!(
-            disposition(&early, &retry, at(1, 59, true)),
+            disposition(&early, &retry, at(5, 59, true)),
             Disposition::Later(..)
         ));
         assert!(matches!(

@@ -5,14 +5,20 @@
 //! there, unanswered, as when the process dies; and, where something was asked, once more with its answer lost. Pairs
 //! of places are drawn by chance. Whatever happened, every order ends once, and the books balance.
 //!
-//! Reading order: [`Place`] and [`Board`] (what happens to which message), [`Scenario`], [`Stage`] (the workers).
+//! Reading order: [`Place`] and [`Board`] (what happens to which message), [`Scenario`], [`Stage`] (the workers),
+//! [`Case`] (an order and what happens to it).
 
 mod board;
 mod place;
 mod scenario;
 mod stage;
 
+mod cases;
+mod check;
+
 pub use board::{Blow, Board};
+pub use cases::{AT_ONCE, Case, Places, complete, every_place, learn, pairs, play};
+pub use check::{check, table};
 pub use place::Place;
 pub use scenario::{Message, Scenario};
 pub use stage::{ACK_WAIT, IN_STOCK, SHELVES, Stage, skus};

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use jetsaga::{Nats, Timestamp, Token};
 
 use crate::{
-    bench, demo, dev, letters,
+    bench, demo, dev, fsck, letters, operate,
     output::{Output, nobody_listens},
     past, place, show, stock, topology, watch, work,
 };
@@ -73,6 +73,23 @@ enum Command {
         #[arg(long)]
         sequence: Option<u64>,
     },
+    /// Ask for an order to be taken back. It is too late once shipping has begun.
+    Cancel {
+        /// The order.
+        id: Token,
+        /// Why.
+        #[arg(long, default_value = "cancelled by an operator")]
+        reason: String,
+    },
+    /// Have every step that owes an order something try again now, with its attempts counted anew.
+    Retry {
+        /// The order.
+        id: Token,
+    },
+    /// Record the outcome of a stuck step by hand, with a note that becomes part of the event.
+    Resolve(operate::Resolve),
+    /// Check that everything holds: journal, state bucket, money, stock and dead letters. Exit code 1 if not.
+    Fsck(fsck::Args),
     /// List, show, redrive or drop dead letters.
     #[command(subcommand)]
     Letters(letters::Command),
@@ -145,6 +162,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
             time,
             sequence,
         } => past::at(&system().await?, &kind, &id, past::moment(time, sequence)?, out).await,
+        Command::Fsck(args) => fsck::run(&system().await?, args, out).await,
+        Command::Cancel { id, reason } => operate::cancel(&system().await?, id, &reason, out).await,
+        Command::Retry { id } => operate::retry(&system().await?, id, out).await,
+        Command::Resolve(args) => operate::resolve(&system().await?, args, out).await,
         Command::Letters(command) => letters::run(&system().await?, command, out).await,
         Command::Topology(command) => topology::run(&connect().await?, command, out).await,
         Command::Stock(command) => stock::run(&system().await?, command, out).await,

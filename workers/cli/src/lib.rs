@@ -9,11 +9,15 @@ mod output;
 mod server;
 mod system;
 
+pub mod record;
+
 mod demo;
 mod dev;
 
 mod bench;
+mod fsck;
 mod letters;
+mod operate;
 mod past;
 mod place;
 mod seed;

@@ -37,7 +37,9 @@ pub(crate) async fn run(nats: &Nats, args: Args, out: Output) -> anyhow::Result<
     let mut refused = 0;
     for (n, order) in orders.iter().enumerate() {
         let which = format!("order {} of {}", n + 1, args.file);
-        let answer = ask(nats, "OrderCreated", order).await.with_context(|| which.clone())?;
+        let answer = ask(nats, "OrderCreated", order)
+            .await
+            .with_context(|| which.clone())?;
         bar.inc(1);
         refused += usize::from(!answer.ok);
         bar.suspend(|| out.print(&answer, |answer| text(answer, &which)))?;

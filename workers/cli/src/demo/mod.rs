@@ -89,7 +89,6 @@ pub(crate) async fn run(args: Args, out: Output) -> anyhow::Result<()> {
     let journal = Journal::new(&nats);
     let shelf = Shelf::new(journal.clone());
     let products = seed::from_file(&shelf, &args.stock).await?;
-    let initial = verdict::on_hand(&shelf, &products).await?;
     let mut fleet = Fleet::start(&store, &server.url(), seed).await?;
 
     if let Err(error) = first_order(&nats, &journal, &args).await {
@@ -109,7 +108,7 @@ pub(crate) async fn run(args: Args, out: Output) -> anyhow::Result<()> {
 
     let first: Order = orders::documented(&args.first)?;
     let all: Vec<Order> = std::iter::once(first).chain(placed).collect();
-    let verdict = verdict::check(&journal, &shelf, &fleet.provider_url, &all, &initial).await?;
+    let verdict = verdict::check(&nats, &fleet.provider_url, &all).await?;
     fleet.stop().await?;
     server.stop().await?;
     let summary = report.summary(seed, elapsed, fleet.kills, verdict);

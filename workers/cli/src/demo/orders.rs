@@ -8,7 +8,7 @@ use jetsaga::{Event, EventId, Nats, Payload, Token, now};
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     pub(super) id: Token,
-    pub(super) order: OrderCreated,
+    pub(super) event_id: EventId,
     /// The event as it is published.
     pub(super) body: Vec<u8>,
     /// How it has to end.
@@ -84,7 +84,7 @@ fn one(n: u32, rates: Rates, products: &[Token], chance: &mut fastrand::Rng) -> 
     let body = serde_json::to_vec(&event).ok()?;
     Some(Order {
         id,
-        order,
+        event_id,
         body,
         ships: !declined && !sold_out && !undeliverable,
     })
@@ -97,8 +97,8 @@ pub(super) fn documented(file: &Path) -> anyhow::Result<Order> {
         serde_json::from_slice(&body).with_context(|| format!("{} holds no event", file.display()))?;
     let order = order::accept(&event.payload)?;
     Ok(Order {
-        id: order.order_id.clone(),
-        order,
+        id: order.order_id,
+        event_id: event.event_id,
         body,
         ships: true,
     })
