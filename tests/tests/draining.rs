@@ -50,6 +50,23 @@ async fn with_orders(count: usize, delay: Duration) -> anyhow::Result<(System, V
     Ok((system, ids))
 }
 
+/// A server that is gone cannot be told anything: the worker ends all the same, and says what may be lost.
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_while_nats_is_gone_ends_within_its_limit() {
+    let system = System::bare().await.unwrap();
+    let (worker, _) = payment(&system, "2s", &[]).await.unwrap();
+    signal("-KILL", &system.server.id().unwrap().to_string())
+        .await
+        .unwrap();
+    worker.until_said("disconnected").await.unwrap();
+    let told = Instant::now();
+    worker.terminate().await.unwrap();
+    let (code, said) = worker.ended().await.unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("may be lost"), "{said}");
+    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+}
+
 async fn until_in_flight(system: &System, ids: &[String]) -> anyhow::Result<()> {
     for id in ids {
         let key = format!("checkout:{id}:payment:run");

@@ -3,7 +3,7 @@
 use std::{net::TcpListener, path::Path, process::Stdio};
 
 use jetsaga::anyhow::{self, Context as _};
-use jetsaga_tests::harness::{Process, System, jetsaga, until};
+use jetsaga_tests::harness::{Process, System, jetsaga, signal, until};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -109,6 +109,68 @@ async fn a_port_that_is_taken_is_named() {
         .unwrap();
     let named = format!("port {port} is in use; name another with --nats-port");
     assert!(said.contains(&named), "{said}");
+}
+
+/// Two servers on one store would destroy each other's streams.
+#[tokio::test]
+async fn a_store_is_for_one_dev_at_a_time() {
+    let dir = TempDir::new().unwrap();
+    let store = dir.path().display().to_string();
+    let ports = ["--nats-port", "0", "--provider-listen", "127.0.0.1:0"];
+    let line = [["dev", "--store", &store].as_slice(), &ports].concat();
+    let stock = [
+        "--stock",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/seed/stock.json"),
+    ];
+    let first = Process::start(jetsaga().unwrap().args(&line).args(stock)).unwrap();
+    first.until_said("jetsaga runs").await.unwrap();
+    let said = refused(&line).await.unwrap();
+    let holder = format!("jetsaga is process {}", first.id().unwrap());
+    assert!(
+        said.contains("is in use by another jetsaga") && said.contains(&holder),
+        "{said}"
+    );
+
+    let server = server_of(dir.path()).unwrap();
+    signal("-KILL", &server.to_string()).await.unwrap();
+    let (code, said) = first.ended().await.unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the nats-server ended with signal: 9"), "{said}");
+}
+
+/// A file is read before anything of it is placed.
+#[tokio::test]
+async fn a_broken_file_of_orders_places_nothing() {
+    let system = System::bare().await.unwrap();
+    let file = system.notices();
+    let good = jetsaga_tests::harness::order("ORD-1").to_string();
+    std::fs::write(&file, format!("{good}\n{{\"eventId\": 1,,}}\n{good}\n")).unwrap();
+    let url = system.server.url();
+    let said = refused(&["place", &file.display().to_string(), "--nats-url", &url])
+        .await
+        .unwrap();
+    assert!(
+        said.contains("after 1 whole orders: nothing was placed"),
+        "{said}"
+    );
+    assert!(said.contains("line 2"), "{said}");
+    let inbox = system.js.get_stream("INBOX").await.unwrap();
+    assert_eq!(inbox.cached_info().state.last_sequence, 0);
+}
+
+/// A reader that has seen enough is no failure.
+#[tokio::test]
+async fn a_closed_pipe_is_no_error() {
+    let mut diagram = jetsaga().unwrap();
+    let mut diagram = diagram
+        .arg("diagram")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(diagram.stdout.take());
+    let ended = diagram.wait_with_output().await.unwrap();
+    assert_eq!((ended.status.code(), ended.stderr.len()), (Some(0), 0));
 }
 
 #[tokio::test]

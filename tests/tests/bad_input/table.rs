@@ -93,9 +93,16 @@ fn no_events() -> Vec<Case> {
         no_event(&good.as_bytes()[..good.len() / 2], "EOF"),
         no_event(format!("{good}{good}").as_bytes(), "trailing characters"),
         no_event(&not_utf8, "invalid unicode"),
+        no_event(as_list(&order("BAD")).as_bytes(), "it takes a JSON object"),
         no_event(nested("[", "]").as_bytes(), "line 1"),
         no_event(nested("{\"a\":", "}").as_bytes(), "missing field"),
     ]
+}
+
+/// The fields of an event in their order, without their names.
+fn as_list(event: &Value) -> String {
+    let fields = ["eventId", "eventType", "timestamp", "payload"].map(|name| event[name].clone());
+    Value::from(fields.to_vec()).to_string()
 }
 
 fn deep_and_huge() -> Vec<Case> {
