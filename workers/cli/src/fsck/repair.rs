@@ -22,8 +22,16 @@ pub(super) async fn repair(nats: &Nats, report: &Report) -> anyhow::Result<Vec<S
     }
     let journal = Journal::open(nats).await?;
     let plan = Plan::of::<Checkout>()?;
-    for open in &report.open {
-        done.extend(carry_on(&journal, &plan, open).await?);
+    for open in report
+        .open
+        .iter()
+        .filter(|it| it.stranded || it.without_timer.is_some())
+    {
+        match carry_on(&journal, &plan, open).await {
+            Ok(carried) => done.extend(carried),
+            // A spoilt order keeps no other from being carried on; it stays a violation.
+            Err(error) => eprintln!("{} cannot be carried on: {error:#}", open.id),
+        }
     }
     Ok(done)
 }
@@ -60,9 +68,6 @@ async fn bucket(nats: &Nats, bucket: &Bucket) -> anyhow::Result<Option<String>> 
 /// Hands an open order on to whoever owes it something.
 async fn carry_on(journal: &Journal, plan: &Plan, open: &Open) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
-    if !open.stranded && open.without_timer.is_none() {
-        return Ok(done);
-    }
     let id = &open.id;
     let history = journal
         .history::<State>(&EntitySubject::new(&plan.saga, id))
