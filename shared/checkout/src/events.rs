@@ -1,4 +1,4 @@
-use saga::{Fact, Refusal, State, Token};
+use saga::{Fact, Payload, Refusal, State, Token, why_not};
 use serde::{Deserialize, Serialize};
 
 use crate::Money;
@@ -139,12 +139,36 @@ pub struct OrderCancelled {
 }
 
 macro_rules! facts {
-    ($($name:ident),+) => { $(impl Fact for $name { const TYPE: &'static str = stringify!($name); })+ };
+    ($($name:ident),+ $(,)?) => {
+        $(impl Fact for $name { const TYPE: &'static str = stringify!($name); })+
+
+        /// Reads a payload as what this event type has.
+        ///
+        /// # Errors
+        /// Names the field at fault and what would be right; or the event type, if the checkout has none such.
+        pub fn check_payload(event_type: &str, payload: &Payload) -> Result<(), String> {
+            match event_type {
+                $(<$name as Fact>::TYPE => match payload.read::<$name>() {
+                    Ok(_) => Ok(()),
+                    Err(_) => Err(why_not::<$name>("payload", payload.text().as_bytes())),
+                },)+
+                other => Err(format!("the checkout has no payload for {other}")),
+            }
+        }
+    };
 }
-facts!(OrderCreated, OrderCancelled);
-facts!(PaymentProcessed, PaymentFailed, PaymentRefunded);
-facts!(InventoryReserved, OutOfStock, InventoryReleased);
-facts!(OrderShipped, ShippingFailed);
+facts!(
+    OrderCreated,
+    OrderCancelled,
+    PaymentProcessed,
+    PaymentFailed,
+    PaymentRefunded,
+    InventoryReserved,
+    OutOfStock,
+    InventoryReleased,
+    OrderShipped,
+    ShippingFailed,
+);
 
 macro_rules! refusals {
     ($($name:ident),+) => { $(impl Refusal for $name {

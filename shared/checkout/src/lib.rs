@@ -13,7 +13,7 @@ pub mod stock;
 
 pub use events::{
     Address, InventoryReleased, InventoryReserved, Item, OrderCancelled, OrderCreated, OrderShipped,
-    OutOfStock, PaymentFailed, PaymentProcessed, PaymentRefunded, ShippingFailed,
+    OutOfStock, PaymentFailed, PaymentProcessed, PaymentRefunded, ShippingFailed, check_payload,
 };
 pub use money::{Money, MoneyError};
 pub use saga::{Checkout, Inventory, Payment, Shipping};

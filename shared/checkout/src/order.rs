@@ -1,6 +1,7 @@
 //! The rule at the door: what an order must look like to become a saga.
 
 use saga::{Payload, why_not};
+use serde_json::Value;
 
 use crate::OrderCreated;
 
@@ -24,6 +25,7 @@ pub struct Unacceptable(String);
 /// # Errors
 /// Names the first field at fault and what would be right.
 pub fn accept(payload: &Payload) -> Result<OrderCreated, Unacceptable> {
+    check_shape(payload)?;
     let order: OrderCreated = payload
         .read()
         .map_err(|_| Unacceptable(why_not::<OrderCreated>("payload", payload.text().as_bytes())))?;
@@ -31,6 +33,21 @@ pub fn accept(payload: &Payload) -> Result<OrderCreated, Unacceptable> {
     check_address(&order)?;
     check_total(&order)?;
     Ok(order)
+}
+
+/// A list of the right length would be read as an object, field by field.
+fn check_shape(payload: &Payload) -> Result<(), Unacceptable> {
+    let Ok(value) = payload.read::<Value>() else {
+        return Ok(()); // the reader says what is wrong with it
+    };
+    let items = value["items"].as_array().into_iter().flatten().enumerate();
+    let items = items.map(|(n, item)| (format!("payload.items[{n}]"), item));
+    let address = ("payload.shippingAddress".to_owned(), &value["shippingAddress"]);
+    let mut objects = [("payload".to_owned(), &value), address].into_iter().chain(items);
+    match objects.find(|(_, value)| value.is_array()) {
+        Some((name, _)) => refuse(format!("{name} is a list; it takes an object")),
+        None => Ok(()),
+    }
 }
 
 fn check_items(order: &OrderCreated) -> Result<(), Unacceptable> {

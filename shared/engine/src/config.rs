@@ -107,7 +107,11 @@ fn concurrency(text: &str) -> Result<usize, String> {
     }
 }
 
-fn replicas(text: &str) -> Result<usize, String> {
+/// Reads a number of replicas.
+///
+/// # Errors
+/// Says what it takes.
+pub fn replicas(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if [1, 3, 5].contains(&n) => Ok(n),
         _ => Err(format!("JETSAGA_REPLICAS is {text:?}; it takes 1, 3 or 5")),

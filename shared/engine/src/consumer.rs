@@ -1,4 +1,13 @@
-use std::{future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use async_nats::jetstream::{
     Message,
@@ -15,8 +24,10 @@ use tracing::Instrument as _;
 use crate::{
     Nats,
     bounded::bounded,
+    broker::Link,
     clock::{dice, now},
     delivery::Delivery,
+    faults::{self, Flaw, Point, flawed, reach},
     letters::Letters,
     metrics::{ByConsumer, ByReason},
     schedule,
@@ -76,12 +87,18 @@ impl<T: Trigger> ConsumerLoop<T> {
     /// All messages of one consumer are worked on by this one task, by turns: what they publish then leaves in few
     /// large writes instead of many small ones, which saves system calls on both ends of the connection.
     pub(crate) async fn run(mut self) {
-        let this = Shared::new(&self);
+        let this = Desk::new(
+            self.nats.link(),
+            self.letters.clone(),
+            &self.name,
+            self.trigger.clone(),
+            self.pace,
+        );
         let mut work = FuturesUnordered::new();
         while !*self.stop.borrow() {
             // A panic anywhere but in a handler is a fault of the engine: that message alone expires and comes again.
-            let begin = |message| AssertUnwindSafe(this.take(message)).catch_unwind().map(drop);
-            if let Err(error) = self.pull(&mut work, begin).await {
+            let begin = |message| AssertUnwindSafe(this.receive(message)).catch_unwind().map(drop);
+            if let Err(error) = self.pull(&mut work, &this, begin).await {
                 tracing::warn!(consumer = self.name, stream = self.stream, %error, "the consumer stopped; starting it again");
                 let stopped = self.stop.wait_for(|stop| *stop);
                 let _ = alongside(&mut work, timeout(Duration::from_millis(500), stopped)).await;
@@ -103,9 +120,11 @@ impl<T: Trigger> ConsumerLoop<T> {
     async fn pull<W: Future<Output = ()>>(
         &mut self,
         work: &mut FuturesUnordered<W>,
+        desk: &Desk<T>,
         begin: impl Fn(Message) -> W,
     ) -> anyhow::Result<()> {
-        let mut messages = alongside(work, self.messages()).await?;
+        let (mut messages, ack_wait) = alongside(work, self.messages()).await?;
+        desk.heed(ack_wait);
         let mut stopped = pin!(self.stop.wait_for(|stop| *stop));
         loop {
             tokio::select! {
@@ -122,20 +141,28 @@ impl<T: Trigger> ConsumerLoop<T> {
         Ok(())
     }
 
-    async fn messages(&self) -> anyhow::Result<pull::Stream> {
+    /// The messages, and how long the server waits for a sign of life about each.
+    async fn messages(&self) -> anyhow::Result<(pull::Stream, Duration)> {
         let consumer: PullConsumer = self
             .nats
             .jetstream
             .get_consumer_from_stream(self.name.as_str(), self.stream)
             .await?;
+        let ack_wait = consumer.cached_info().config.ack_wait;
         let messages = consumer
             .stream()
             .max_messages_per_batch(self.pace.concurrency)
             .expires(Duration::from_secs(30))
             .heartbeat(Duration::from_secs(10))
             .messages();
-        Ok(messages.await?)
+        Ok((messages.await?, ack_wait))
     }
+}
+
+fn rhythm(ack_wait: Duration) -> u64 {
+    u64::try_from((ack_wait / 3).as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 /// Waits for `other`, and goes on with what is in work meanwhile.
@@ -168,8 +195,9 @@ async fn hand_back_the_rest(mut messages: pull::Stream, most: usize) {
     }
 }
 
-struct Shared<T> {
-    nats: Nats,
+/// Where the messages of one consumer are handled, however they came.
+pub(crate) struct Desk<T> {
+    link: Link,
     letters: Letters,
     name: String,
     trigger: Arc<T>,
@@ -177,37 +205,54 @@ struct Shared<T> {
     labels: ByConsumer,
     deliveries: Counter,
     acknowledged: Counter,
+    /// Milliseconds between two signs of life.
+    rhythm: AtomicU64,
 }
 
-impl<T: Trigger> Shared<T> {
-    fn new(consumer: &ConsumerLoop<T>) -> Self {
-        let labels = ByConsumer::of(&consumer.name);
-        let metrics = &consumer.nats.metrics;
+impl<T: Trigger> Desk<T> {
+    pub(crate) fn new(link: Link, letters: Letters, name: &str, trigger: Arc<T>, pace: Pace) -> Self {
+        let labels = ByConsumer::of(name);
         Self {
-            nats: consumer.nats.clone(),
-            letters: consumer.letters.clone(),
-            name: consumer.name.clone(),
-            trigger: consumer.trigger.clone(),
-            pace: consumer.pace,
-            deliveries: metrics.deliveries.get_or_create_owned(&labels),
-            acknowledged: metrics.acknowledged.get_or_create_owned(&labels),
+            deliveries: link.metrics.deliveries.get_or_create_owned(&labels),
+            acknowledged: link.metrics.acknowledged.get_or_create_owned(&labels),
+            link,
+            letters,
+            name: name.to_owned(),
+            trigger,
+            pace,
             labels,
+            rhythm: AtomicU64::new(rhythm(ACK_WAIT)),
         }
     }
 
+    /// From now on signs of life come three times in what the server waits for them.
+    fn heed(&self, ack_wait: Duration) {
+        self.rhythm.store(rhythm(ack_wait), Relaxed);
+    }
+
     /// Handles one message and answers for it. What did not come from a consumer is nobody's.
-    async fn take(&self, message: Message) {
-        let Some(delivery) = Delivery::new(message) else {
-            return;
-        };
-        let metrics = &self.nats.metrics;
+    async fn receive(&self, message: Message) {
+        if let Some(delivery) = Delivery::new(message) {
+            self.take(delivery).await;
+        }
+    }
+
+    /// Handles one message and answers for it.
+    pub(crate) async fn take(&self, delivery: Delivery) {
+        let metrics = &self.link.metrics;
         self.deliveries.inc();
         if delivery.is_again {
             metrics.redeliveries.get_or_create(&self.labels).inc();
         }
         metrics.in_flight.inc();
         let span = trace::span(&self.name, &delivery);
-        self.finish(&delivery).instrument(span).await;
+        faults::survived(
+            &self.link,
+            &self.name,
+            &delivery,
+            self.finish(&delivery).instrument(span),
+        )
+        .await;
         metrics.in_flight.dec();
     }
 
@@ -215,7 +260,10 @@ impl<T: Trigger> Shared<T> {
         match self.handle(delivery).await {
             Ok(()) => {
                 self.acknowledged.inc();
-                delivery.acknowledge().await;
+                if reach(Point::BeforeAcknowledge).await.is_ok() {
+                    delivery.acknowledge().await;
+                }
+                let _ = reach(Point::Acknowledged).await; // nobody waits for anything any more
             }
             Err(setback) => self.put_off(delivery, &setback).await,
         }
@@ -226,7 +274,8 @@ impl<T: Trigger> Shared<T> {
         let work = pin!(self.trigger.handle(delivery)); // pinned once: it is large, and passed on by reference
         let mut work = pin!(bounded(self.pace.limit * EFFECTS, work));
         loop {
-            match timeout(ACK_WAIT / 3, &mut work).await {
+            let rhythm = Duration::from_millis(self.rhythm.load(Relaxed));
+            match timeout(rhythm, &mut work).await {
                 Ok(result) => return result,
                 Err(_) => delivery.extend().await,
             }
@@ -255,7 +304,7 @@ impl<T: Trigger> Shared<T> {
         );
         let done = match fate {
             Disposition::HandBack(pause) => {
-                self.nats.metrics.retries.get_or_create(&self.labels).inc();
+                self.link.metrics.retries.get_or_create(&self.labels).inc();
                 delivery.hand_back(pause).await;
                 Ok(())
             }
@@ -274,7 +323,7 @@ impl<T: Trigger> Shared<T> {
                 );
                 let buried = self.letters.bury(&self.name, delivery, reason, &detail).await;
                 if buried.is_ok() {
-                    self.nats.metrics.letters.get_or_create(&labels).inc();
+                    self.link.metrics.letters.get_or_create(&labels).inc();
                     delivery.terminate().await;
                 }
                 buried
@@ -292,12 +341,15 @@ impl<T: Trigger> Shared<T> {
         pause: Duration,
         attempt: u32,
     ) -> Result<(), crate::AppendError> {
-        self.nats.metrics.retries.get_or_create(&self.labels).inc();
+        self.link.metrics.retries.get_or_create(&self.labels).inc();
         let Some((kind, worker, id)) = self.trigger.address(delivery) else {
             delivery.hand_back(saga::Retry::SHORT).await;
             return Ok(());
         };
-        schedule::later(&self.nats, (&kind, &worker, &id), delivery, now(), pause, attempt).await?;
+        if flawed(Flaw::AckBeforeRetry) {
+            delivery.acknowledge().await;
+        }
+        schedule::later(&self.link, (&kind, &worker, &id), delivery, now(), pause, attempt).await?;
         delivery.acknowledge().await;
         Ok(())
     }

@@ -2,13 +2,13 @@ use std::time::Duration;
 
 use async_nats::{
     HeaderMap, HeaderName, HeaderValue,
-    jetstream::{self, AckKind, message::Acker},
+    jetstream::{self, AckKind},
 };
 use bytes::Bytes;
 use saga::Timestamp;
 
 use crate::{
-    journal::guard_of,
+    broker::{Acker, Arrival, guard_of},
     subject::{EVENTS, RETRY},
 };
 
@@ -57,7 +57,7 @@ pub(crate) struct Delivery {
     pub(crate) since: Option<Timestamp>,
     /// The letter that it was until it was redriven, which may still be there; 0 if it was none.
     pub(crate) letter: u64,
-    acker: Acker,
+    acker: Box<dyn Acker>,
 }
 
 impl Delivery {
@@ -65,9 +65,31 @@ impl Delivery {
     pub(crate) fn new(message: jetstream::Message) -> Option<Self> {
         let info = message.info().ok()?;
         let (stream, sequence) = (info.stream.to_owned(), info.stream_sequence);
-        let (delivered, stored_at) = (info.delivered, Timestamp::from(info.published));
+        let (delivered, stored_at) = (u64::try_from(info.delivered).unwrap_or(1), info.published.into());
         let (message, acker) = message.split();
-        let headers = message.headers.unwrap_or_default();
+        let arrival = Arrival {
+            stream,
+            sequence,
+            delivered,
+            stored_at,
+            subject: message.subject.into_string(),
+            headers: message.headers.unwrap_or_default(),
+            body: message.payload,
+        };
+        Some(Self::of(arrival, Box::new(acker)))
+    }
+
+    /// What arrived, with the means to answer for it.
+    pub(crate) fn of(arrival: Arrival, acker: Box<dyn Acker>) -> Self {
+        let Arrival {
+            stream,
+            sequence,
+            delivered,
+            stored_at,
+            subject,
+            headers,
+            body,
+        } = arrival;
         // Only what the engine itself scheduled says where it came from; the world may write any header.
         let ours = stream == RETRY;
         let text = |name| headers.get(name).filter(|_| ours).map(HeaderValue::as_str);
@@ -76,8 +98,8 @@ impl Delivery {
         let deliveries = u32::try_from(delivered)
             .unwrap_or(u32::MAX)
             .clamp(1, DELIVERIES_THAT_COUNT);
-        Some(Self {
-            subject: text(SUBJECT).map_or_else(|| message.subject.to_string(), str::to_owned),
+        Self {
+            subject: text(SUBJECT).map_or(subject, str::to_owned),
             is_first: delivered == 1 && stream == EVENTS,
             is_again: delivered > 1,
             stream: text(STREAM).map_or(stream, str::to_owned),
@@ -88,10 +110,10 @@ impl Delivery {
             counts_on: deliveries < DELIVERIES_THAT_COUNT,
             letter: text(LETTER).and_then(|value| value.parse().ok()).unwrap_or(0),
             since: text(SINCE).and_then(|value| value.parse().ok()),
-            body: message.payload,
+            body,
             headers,
             acker,
-        })
+        }
     }
 
     /// Tells the server that the journal owes nothing for this message. A lost acknowledgement is a redelivery.
@@ -115,7 +137,7 @@ impl Delivery {
     }
 
     async fn answer(&self, kind: AckKind) {
-        if let Err(error) = self.acker.ack_with(kind).await {
+        if let Err(error) = self.acker.answer(kind).await {
             tracing::warn!(subject = self.subject, %error, "an acknowledgement was not sent; the message comes again");
         }
     }

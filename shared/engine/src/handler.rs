@@ -5,10 +5,11 @@ use saga::{Event, Retry, Timestamp, Token};
 use serde_json::value::RawValue;
 
 use crate::{
-    Nats,
     bounded::bounded,
+    broker::Link,
     consumer::Trigger,
     delivery::Delivery,
+    faults::{Point, reach},
     letters::Reason,
     metrics::ByConsumer,
     seen::{look, mark},
@@ -57,7 +58,7 @@ impl<H: Handler> AnyHandler for H {
 
 /// A plain handler as its workers run it.
 pub(crate) struct HandlerWorker {
-    pub(crate) nats: Nats,
+    pub(crate) link: Link,
     pub(crate) name: String,
     pub(crate) kind: Token,
     pub(crate) retry: Retry,
@@ -86,17 +87,19 @@ impl Trigger for HandlerWorker {
             stored_at: delivery.stored_at,
         };
         let id = heard.event.event_id;
-        if look(&self.nats, &self.name, id).await?.is_some() {
-            self.nats
+        if look(&self.link, &self.name, id).await?.is_some() {
+            self.link
                 .metrics
                 .duplicates
                 .get_or_create(&ByConsumer::of(&self.name))
                 .inc();
             return Ok(());
         }
+        reach(Point::BeforeEffect).await?;
         let work = async { self.handler.call(&heard).await.map_err(Setback::Effect) };
         bounded(self.limit, work).await?;
-        mark(&self.nats, &self.name, id, Bytes::new()).await?;
+        reach(Point::AfterEffect).await?;
+        mark(&self.link, &self.name, id, Bytes::new()).await?;
         Ok(())
     }
 

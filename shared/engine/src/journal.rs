@@ -1,11 +1,16 @@
 use std::time::Duration;
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header, jetstream};
-use bytes::Bytes;
+use async_nats::{HeaderMap, HeaderName, HeaderValue, header};
 use saga::{Event, Timestamp};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Nats, subject, subject::EntitySubject, trace};
+use crate::{
+    Nats,
+    broker::{Link, Source, Stored},
+    faults::{self, Flaw, Point, flawed, reach},
+    subject::{EVENTS, EntitySubject, KV_STATE},
+    trace,
+};
 
 /// The journal: every event of every entity, appended only under the guard.
 ///
@@ -13,8 +18,7 @@ use crate::{Nats, subject, subject::EntitySubject, trace};
 /// hear and the deduplication are a single write. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    nats: Nats,
-    leader: jetstream::stream::Stream<()>,
+    link: Link,
 }
 
 /// An event of the journal, with the state after it.
@@ -85,29 +89,23 @@ pub enum AppendError {
 }
 
 const GUARD_SUBJECT: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence-Subject");
-const STREAM_SOURCE: HeaderName = HeaderName::from_static("Nats-Stream-Source");
 /// Most events are smaller than this, in bytes.
 const USUAL_EVENT: usize = 4096;
-const WRONG_LAST_SEQUENCE: u64 = 10071;
-const APPEND_IN_FLIGHT: u64 = 10164;
 
 impl Journal {
     /// The journal behind this connection.
-    ///
-    /// # Errors
-    /// When the stream `EVENTS` is not there.
-    pub async fn open(nats: &Nats) -> Result<Self, ReadError> {
-        let leader = nats.jetstream.get_stream_no_info(subject::EVENTS).await;
-        let leader = leader.map_err(|error| ReadError::Unavailable(error.to_string()))?;
-        Ok(Self {
-            nats: nats.clone(),
-            leader,
-        })
+    pub fn new(nats: &Nats) -> Self {
+        Self::over(nats.link())
     }
 
-    /// The connection that it uses.
-    pub const fn nats(&self) -> &Nats {
-        &self.nats
+    /// The journal that this broker keeps.
+    pub const fn over(link: Link) -> Self {
+        Self { link }
+    }
+
+    /// The broker that it uses.
+    pub(crate) const fn link(&self) -> &Link {
+        &self.link
     }
 
     /// The last event of an entity and the state after it; `None` if it has none. One request, about 0.1 ms.
@@ -119,24 +117,22 @@ impl Journal {
         entity: &EntitySubject,
         fresh: Freshness,
     ) -> Result<Option<Recorded<S>>, ReadError> {
-        let wanted = match fresh {
-            Freshness::Any => 0,
-            Freshness::AtLeast(sequence) => sequence,
-            Freshness::Leader => u64::MAX,
+        let pauses: &[u64] = match fresh {
+            Freshness::Any => &[0],
+            Freshness::AtLeast(_) => &[0, 10, 20, 40],
+            Freshness::Leader => &[],
         };
-        for pause in [0, 10, 20, 40] {
-            if wanted == u64::MAX {
-                break;
+        for pause in pauses {
+            if *pause > 0 {
+                tokio::time::sleep(Duration::from_millis(*pause)).await;
             }
-            if pause > 0 {
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-            }
-            let found = self.last_of_any(entity).await?;
-            if wanted == 0 || found.as_ref().is_some_and(|m| m.sequence >= wanted) {
-                return found.map(Stored::read).transpose();
+            let found = self.last_of(entity, Source::Anyone).await?;
+            let knows = |sequence| found.as_ref().is_some_and(|found| found.sequence >= sequence);
+            if !matches!(fresh, Freshness::AtLeast(sequence) if !knows(sequence)) {
+                return found.map(read).transpose();
             }
         }
-        self.last_of_leader(entity).await?.map(Stored::read).transpose()
+        self.last_of(entity, Source::Leader).await?.map(read).transpose()
     }
 
     /// Appends `event`, which carries the state after it, on the condition that the entity's last event is
@@ -155,15 +151,14 @@ impl Journal {
             code: 0,
             text: error.to_string(),
         })?;
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-            HeaderValue::from(guard),
-        );
-        headers.insert(GUARD_SUBJECT, entity.guard());
-        trace::inject(&mut headers);
-        let answer = publish(&self.nats, entity.event(&event.event_type), headers, body.into()).await;
-        let metrics = &self.nats.metrics;
+        let headers = guarded(entity, guard);
+        reach(Point::BeforeAppend).await?;
+        let subject = entity.event(&event.event_type);
+        let mut answer = self.link.broker.publish(subject, headers, body.into()).await;
+        if let (Ok(_), Err(lost)) = (&answer, reach(Point::AfterAppend).await) {
+            answer = Err(lost.into());
+        }
+        let metrics = &self.link.metrics;
         match &answer {
             Ok(_) => metrics.appends.inc(),
             Err(AppendError::Stale { .. }) => metrics.conflicts.inc(),
@@ -232,33 +227,48 @@ impl Journal {
         &self,
         entity: &EntitySubject,
     ) -> Result<Option<Recorded<S>>, ReadError> {
-        self.nats.metrics.reads.inc();
-        let found = direct_get(&self.nats, subject::KV_STATE, &entity.bucket()).await?;
-        found.map(Stored::read).transpose()
+        self.link.metrics.reads.inc();
+        let key = entity.bucket();
+        let found = self.link.broker.last(KV_STATE, &key, Source::Anyone).await?;
+        found.map(read).transpose()
     }
 
     /// The event with this sequence, from the leader.
     async fn at<S: DeserializeOwned>(&self, sequence: u64) -> Result<Recorded<S>, ReadError> {
-        self.nats.metrics.leader_reads.inc();
-        let message = self.leader.get_raw_message(sequence).await;
-        Stored::from(message.map_err(|error| ReadError::Unavailable(error.to_string()))?).read()
+        self.link.metrics.leader_reads.inc();
+        let found = self.link.broker.at(EVENTS, sequence).await?;
+        let gone = || ReadError::Corrupt {
+            sequence,
+            why: "it is not there, though another event names it as its guard".to_owned(),
+        };
+        read(found.ok_or_else(gone)?)
     }
 
-    async fn last_of_any(&self, entity: &EntitySubject) -> Result<Option<Stored>, ReadError> {
-        self.nats.metrics.reads.inc();
-        direct_get(&self.nats, subject::EVENTS, &entity.guard()).await
+    async fn last_of(&self, entity: &EntitySubject, from: Source) -> Result<Option<Stored>, ReadError> {
+        match from {
+            Source::Anyone => self.link.metrics.reads.inc(),
+            Source::Leader => self.link.metrics.leader_reads.inc(),
+        };
+        self.link.broker.last(EVENTS, &entity.guard(), from).await
     }
+}
 
-    async fn last_of_leader(&self, entity: &EntitySubject) -> Result<Option<Stored>, ReadError> {
-        self.nats.metrics.leader_reads.inc();
-        match self.leader.get_last_raw_message_by_subject(&entity.guard()).await {
-            Ok(message) => Ok(Some(message.into())),
-            Err(error) if error.kind() == jetstream::stream::LastRawMessageErrorKind::NoMessageFound => {
-                Ok(None)
-            }
-            Err(error) => Err(ReadError::Unavailable(error.to_string())),
-        }
+/// The headers of an append to `entity`: one guard, spelled by one function. On a replicated stream the server
+/// serialises only those writers that name the same guard subject, byte for byte.
+fn guarded(entity: &EntitySubject, guard: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if !flawed(Flaw::NoGuard) {
+        headers.insert(
+            header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+            HeaderValue::from(guard),
+        );
+        headers.insert(GUARD_SUBJECT, entity.guard());
     }
+    if flawed(Flaw::TwoGuards) {
+        headers.insert(GUARD_SUBJECT, faults::another_guard(entity));
+    }
+    trace::inject(&mut headers);
+    headers
 }
 
 /// A point in an entity's past.
@@ -294,125 +304,11 @@ impl<S: DeserializeOwned> Recorded<S> {
     }
 }
 
-/// A message as a stream keeps it.
-struct Stored {
-    sequence: u64,
-    guard: u64,
-    time: Timestamp,
-    body: Bytes,
-}
-
-impl Stored {
-    fn read<S: DeserializeOwned>(self) -> Result<Recorded<S>, ReadError> {
-        Recorded::read(&self.body, self.sequence, self.guard, self.time)
-    }
-}
-
-impl From<jetstream::message::StreamMessage> for Stored {
-    fn from(message: jetstream::message::StreamMessage) -> Self {
-        Self {
-            sequence: message.sequence,
-            guard: guard_of(&message.headers),
-            time: message.time.into(),
-            body: message.payload,
-        }
-    }
-}
-
-/// The guard that the server stored with an event.
-pub(crate) fn guard_of(headers: &HeaderMap) -> u64 {
-    let guard = headers.get(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE);
-    guard.and_then(|value| value.as_str().parse().ok()).unwrap_or(0)
-}
-
-/// The last message on `filter`, by the subject form of the direct get, which permissions can scope.
-async fn direct_get(nats: &Nats, stream: &str, filter: &str) -> Result<Option<Stored>, ReadError> {
-    let unavailable = |error: &dyn std::fmt::Display| ReadError::Unavailable(error.to_string());
-    let request = format!("$JS.API.DIRECT.GET.{stream}.{filter}");
-    let message = nats
-        .client
-        .request(request, Bytes::new())
-        .await
-        .map_err(|e| unavailable(&e))?;
-    if message.status == Some(StatusCode::NOT_FOUND) {
-        return Ok(None);
-    }
-    let headers = message
-        .headers
-        .as_ref()
-        .ok_or_else(|| unavailable(&"an answer without headers"))?;
-    let text = |name| headers.get(name).map(HeaderValue::as_str);
-    let sequence = text(header::NATS_SEQUENCE).and_then(|value| value.parse().ok());
-    let time = text(header::NATS_TIME_STAMP).and_then(|value| value.parse().ok());
-    let (Some(sequence), Some(time)) = (sequence, time) else {
-        return Err(unavailable(&format_args!(
-            "the server answered {:?} {:?}",
-            message.status, message.description
-        )));
-    };
-    // In the bucket a message has its own sequence; the journal's stands in the header that sourcing adds.
-    let source = text(STREAM_SOURCE).and_then(journal_sequence);
-    let guard = guard_of(headers);
-    Ok(Some(Stored {
-        sequence: source.unwrap_or(sequence),
-        guard,
-        time,
-        body: message.payload,
-    }))
-}
-
-/// The second word of `EVENTS 42 evt.*.*.* …`, or the last of `EVENTS:hash 42`.
-fn journal_sequence(source: &str) -> Option<u64> {
-    source.split_ascii_whitespace().nth(1)?.parse().ok()
-}
-
-/// Publishes to a stream and waits for the server's word.
-pub(crate) async fn publish(
-    nats: &Nats,
-    subject: String,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<u64, AppendError> {
-    let request = Request::new().headers(headers).payload(body);
-    let answer = nats.client.send_request(subject, request).await;
-    let answer = answer.map_err(|error| AppendError::Unknown(error.to_string()))?;
-    let answer: Answer = serde_json::from_slice(&answer.payload)
-        .map_err(|error| AppendError::Unknown(format!("an answer that is none: {error}")))?;
-    match (answer.error, answer.seq) {
-        (None, Some(sequence)) => Ok(sequence),
-        (None, None) => Err(AppendError::Unknown("an answer without a sequence".to_owned())),
-        (Some(error), _) => Err(error.into()),
-    }
-}
-
-/// The server's answer to a publish.
-#[derive(Deserialize)]
-struct Answer {
-    seq: Option<u64>,
-    error: Option<ApiError>,
-}
-
-#[derive(Deserialize)]
-struct ApiError {
-    #[serde(default)]
-    err_code: u64,
-    #[serde(default)]
-    description: String,
-}
-
-impl From<ApiError> for AppendError {
-    fn from(error: ApiError) -> Self {
-        match error.err_code {
-            // "wrong last sequence: 42"
-            WRONG_LAST_SEQUENCE => match error.description.rsplit(' ').next().map(str::parse) {
-                Some(Ok(last)) => Self::Stale { last },
-                _ => Self::InFlight,
-            },
-            APPEND_IN_FLIGHT => Self::InFlight,
-            code => Self::Refused {
-                code,
-                text: error.description,
-            },
-        }
-    }
+fn read<S: DeserializeOwned>(stored: Stored) -> Result<Recorded<S>, ReadError> {
+    Recorded::read(
+        &stored.body,
+        stored.journal_sequence(),
+        stored.guard(),
+        stored.time,
+    )
 }

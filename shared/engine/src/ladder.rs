@@ -11,6 +11,7 @@ use crate::{
     clock::now,
     consumer::Trigger,
     delivery::Delivery,
+    faults::{self, Flaw, Point, flawed, reach},
     letters::Reason,
     metrics::{ByConsumer, ByEvent},
     setback::Setback,
@@ -47,11 +48,14 @@ impl Trigger for StepWorker {
     async fn handle(&self, delivery: &Delivery) -> Result<(), Setback> {
         let trigger = decode(&self.plan, delivery)?;
         let cause = trigger.event.event_id;
+        reach(Point::Decoded).await?;
         let mut seen = take_state(&self.journal, delivery, trigger).await?;
         loop {
             if seen.version > self.plan.version {
                 return Err(Setback::Newer(seen.version));
             }
+            reach(Point::StateTaken).await?;
+            faults::warp(&self.plan, &mut seen.state, None, cause);
             let action = decide(&self.plan, &seen.state, self.step, cause);
             let verb = match action {
                 StepAction::Nothing => {
@@ -62,11 +66,18 @@ impl Trigger for StepWorker {
                 StepAction::Settle => Verb::Settle(CANCELLED.to_owned()),
                 StepAction::Undo => Verb::Undo,
             };
+            reach(Point::Decided).await?;
             let fate = match self.act(&seen, verb, delivery.attempt).await {
                 Ok(fate) => fate,
                 Err(setback) => return Err(self.stuck(seen, action, delivery, setback).await?),
             };
+            if flawed(Flaw::AckBeforeAppend) {
+                delivery.acknowledge().await;
+            }
             seen = self.record(seen, fate, cause, delivery.attempt).await?;
+            if flawed(Flaw::DecideOnce) {
+                return Ok(());
+            }
         }
     }
 
@@ -101,7 +112,12 @@ impl StepWorker {
         };
         let ask = |direction, verb| {
             let acting = self.handler.act(&self.plan, &seen.state, effect(direction), verb);
-            bounded(self.limit, acting)
+            bounded(self.limit, async {
+                reach(Point::BeforeEffect).await?;
+                let fate = acting.await?;
+                reach(Point::AfterEffect).await?;
+                Ok(fate)
+            })
         };
         match verb {
             Verb::Undo => ask(Direction::Undo, Verb::Undo).await,
@@ -137,9 +153,10 @@ impl StepWorker {
                         consumer,
                         event: event.event_type.to_string(),
                     };
-                    self.journal.nats().metrics.outcomes.get_or_create(&labels).inc();
+                    self.journal.link().metrics.outcomes.get_or_create(&labels).inc();
                     return Ok(after);
                 }
+                Err(latest) if flawed(Flaw::DroppedOnConflict) => return Ok(faults::finished(latest)),
                 Err(latest) => seen = latest,
             }
         }
@@ -214,7 +231,7 @@ impl StepWorker {
             match append(&self.journal, &self.plan, &seen, &event).await? {
                 Ok(_) => {
                     let labels = ByConsumer::of(&step_consumer(&self.plan, self.step));
-                    self.journal.nats().metrics.stuck.get_or_create(&labels).inc();
+                    self.journal.link().metrics.stuck.get_or_create(&labels).inc();
                     break;
                 }
                 Err(latest) => seen = latest,
@@ -239,7 +256,7 @@ impl StepWorker {
         if caused && !delivery.is_first {
             let labels = ByConsumer::of(&step_consumer(&self.plan, self.step));
             self.journal
-                .nats()
+                .link()
                 .metrics
                 .duplicates
                 .get_or_create(&labels)
@@ -297,10 +314,12 @@ pub(crate) async fn take_state(
     trigger: Recorded<State>,
 ) -> Result<Seen, Setback> {
     let entity = EntitySubject::new(&trigger.state.saga, &trigger.state.id);
-    if delivery.is_first {
+    if delivery.is_first && !flawed(Flaw::StaleReads) {
         return Ok(Seen::of(entity, trigger));
     }
-    let fresh = if delivery.since.is_some() {
+    let fresh = if flawed(Flaw::StaleReads) {
+        Freshness::Any
+    } else if delivery.since.is_some() {
         Freshness::Leader
     } else {
         Freshness::AtLeast(trigger.sequence)
@@ -343,6 +362,7 @@ pub(crate) async fn append(
                 state,
             }));
         }
+        Err(AppendError::Stale { .. }) if flawed(Flaw::StaleReads) => Freshness::Any,
         // The server named the last event, so a replica that has it is as good as the leader.
         Err(AppendError::Stale { last }) => Freshness::AtLeast(last),
         Err(AppendError::InFlight) => {

@@ -105,18 +105,20 @@ async fn provision(worker: &Worker, nats: &Nats, args: &EngineArgs) -> anyhow::R
     Ok(())
 }
 
-/// Becomes true at SIGTERM or ctrl-c.
+/// Becomes true at SIGTERM, at ctrl-c, and when the terminal is closed.
 ///
 /// # Errors
 /// When the signals cannot be caught.
 pub fn on_signal() -> anyhow::Result<watch::Receiver<bool>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
+            _ = hangup.recv() => {}
         }
         tracing::info!("told to stop; draining");
         stop.send_replace(true);

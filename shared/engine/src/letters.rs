@@ -1,17 +1,15 @@
 //! Dead letters: what could not be handled, with the reason, until somebody redrives or drops it.
 
-use async_nats::{
-    HeaderMap, HeaderName, HeaderValue, header,
-    jetstream::{self, stream::LastRawMessageErrorKind::NoMessageFound},
-};
+use async_nats::{HeaderMap, HeaderName, HeaderValue, header};
 use bytes::Bytes;
 use saga::{Timestamp, Token};
 use serde::Serialize;
 
 use crate::{
     AppendError, Nats,
+    broker::{Link, Stored},
     delivery::{ATTEMPT, Delivery, LETTER, SEQUENCE, STREAM, SUBJECT},
-    journal::publish,
+    faults::{Point, reach},
     subject::{self, EVENTS, EntitySubject, INBOX, LETTERS},
 };
 
@@ -66,20 +64,18 @@ pub struct Letter {
 /// The dead letters of one system.
 #[derive(Clone, Debug)]
 pub struct Letters {
-    nats: Nats,
-    stream: jetstream::stream::Stream<()>,
+    link: Link,
 }
 
 impl Letters {
     /// The dead letters behind this connection.
-    ///
-    /// # Errors
-    /// When the stream cannot be named.
-    pub async fn open(nats: &Nats) -> anyhow::Result<Self> {
-        Ok(Self {
-            nats: nats.clone(),
-            stream: nats.jetstream.get_stream_no_info(LETTERS).await?,
-        })
+    pub fn new(nats: &Nats) -> Self {
+        Self::over(nats.link())
+    }
+
+    /// The dead letters that this broker keeps.
+    pub const fn over(link: Link) -> Self {
+        Self { link }
     }
 
     /// Keeps `delivery` as a letter, once however often it is buried. A redriven message becomes a letter anew, for
@@ -105,14 +101,15 @@ impl Letters {
                 header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
                 HeaderValue::from(guard),
             );
-            match publish(
-                &self.nats,
-                subject.clone(),
-                headers.clone(),
-                delivery.body.clone(),
-            )
-            .await
-            {
+            reach(Point::BeforeLetter).await?;
+            let body = delivery.body.clone();
+            let answer = self
+                .link
+                .broker
+                .publish(subject.clone(), headers.clone(), body)
+                .await;
+            reach(Point::AfterLetter).await?;
+            match answer {
                 Err(AppendError::Stale { last: 0 }) if guard != 0 => guard = 0, // that letter is gone already
                 Ok(_) | Err(AppendError::Stale { .. }) => return Ok(()),
                 Err(error) => return Err(error),
@@ -127,16 +124,11 @@ impl Letters {
     pub async fn list(&self) -> anyhow::Result<Vec<Letter>> {
         let mut letters = Vec::new();
         let mut from = 1;
-        loop {
-            match self.stream.get_first_raw_message_by_subject("dlq.>", from).await {
-                Ok(m) => {
-                    from = m.sequence + 1;
-                    letters.push(Letter::read(m.sequence, m.time.into(), &m.headers, m.payload));
-                }
-                Err(error) if error.kind() == NoMessageFound => return Ok(letters),
-                Err(error) => return Err(error.into()),
-            }
+        while let Some(found) = self.link.broker.next(LETTERS, "dlq.>", from).await? {
+            from = found.sequence + 1;
+            letters.push(Letter::read(found));
         }
+        Ok(letters)
     }
 
     /// One letter; `None` if there is none with this sequence.
@@ -144,16 +136,7 @@ impl Letters {
     /// # Errors
     /// When the server does not answer.
     pub async fn get(&self, sequence: u64) -> anyhow::Result<Option<Letter>> {
-        match self.stream.get_raw_message(sequence).await {
-            Ok(m) => Ok(Some(Letter::read(
-                m.sequence,
-                m.time.into(),
-                &m.headers,
-                m.payload,
-            ))),
-            Err(error) if error.kind() == NoMessageFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.link.broker.at(LETTERS, sequence).await?.map(Letter::read))
     }
 
     /// Gives a letter back to whoever buried it: through the inbox if it came from there, else through its
@@ -177,7 +160,10 @@ impl Letters {
             headers.insert(LETTER, HeaderValue::from(letter.sequence));
             letter.way_back()?
         };
-        publish(&self.nats, subject, headers, letter.bytes.clone()).await?;
+        self.link
+            .broker
+            .publish(subject, headers, letter.bytes.clone())
+            .await?;
         self.drop(letter.sequence).await
     }
 
@@ -186,31 +172,31 @@ impl Letters {
     /// # Errors
     /// When there is none with this sequence, or the server does not answer.
     pub async fn drop(&self, sequence: u64) -> anyhow::Result<()> {
-        self.stream.delete_message(sequence).await?;
-        Ok(())
+        Ok(self.link.broker.remove(LETTERS, sequence).await?)
     }
 }
 
 impl Letter {
-    fn read(sequence: u64, at: Timestamp, headers: &HeaderMap, bytes: Bytes) -> Self {
+    fn read(stored: Stored) -> Self {
         let text = |name| {
-            headers
+            stored
+                .headers
                 .get(name)
                 .map(HeaderValue::as_str)
                 .unwrap_or_default()
                 .to_owned()
         };
         Self {
-            sequence,
+            sequence: stored.sequence,
             reason: text(REASON),
             detail: text(DETAIL),
             consumer: text(CONSUMER),
-            buried_at: at,
+            buried_at: stored.time,
             stream: text(STREAM),
             stream_sequence: text(SEQUENCE).parse().unwrap_or(0),
             subject: text(SUBJECT),
-            body: String::from_utf8_lossy(&bytes).into_owned(),
-            bytes,
+            body: String::from_utf8_lossy(&stored.body).into_owned(),
+            bytes: stored.body.clone(),
         }
     }
 

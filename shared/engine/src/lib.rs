@@ -1,11 +1,13 @@
 //! Runs sagas on NATS JetStream and nothing else.
 //!
-//! Reading order: [`Journal`] (the guarded append), the ladder (`ladder.rs`: one trigger of one step, from delivery
-//! to acknowledgement), the consumer loop that climbs it (`consumer.rs`), the saga's owner (`owner.rs`), and
-//! [`Worker`], which puts them together. [`Topology`] is everything that lives on the server.
+//! Reading order: [`broker`] (what is asked of the server), [`Journal`] (the guarded append), the ladder (`ladder.rs`: one
+//! trigger of one step, from delivery to acknowledgement), the consumer loop that climbs it (`consumer.rs`), the saga's
+//! owner (`owner.rs`), and [`Worker`], which puts them together. [`Topology`] is everything that lives on the server.
 
 pub mod subject;
 
+pub mod broker;
+mod jetstream;
 mod journal;
 mod nats;
 mod topology;
@@ -22,7 +24,20 @@ mod consumer;
 mod handler;
 mod ladder;
 mod owner;
+mod resolve;
 mod step;
+
+#[cfg(feature = "testing")]
+pub mod faults;
+#[cfg(not(feature = "testing"))]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "without the feature nothing of it happens"
+)]
+mod faults;
+#[cfg(feature = "testing")]
+mod station;
 
 mod clock;
 mod config;
@@ -34,7 +49,7 @@ mod trace;
 mod worker;
 
 pub use clock::now;
-pub use config::{EngineArgs, LogFormat, duration};
+pub use config::{EngineArgs, LogFormat, duration, replicas};
 pub use handler::{Handler, Heard};
 pub use journal::{AppendError, Freshness, Journal, Moment, ReadError, Recorded};
 pub use launch::{launch, launch_from, on_signal};
@@ -43,6 +58,9 @@ pub use metrics::{ByConsumer, ByEvent, ByReason, Metrics};
 pub use nats::{ConnectError, Nats, OLDEST_SERVER};
 pub use nudge::nudge;
 pub use owner::{Accept, MAX_INBOUND, REPLY};
+pub use resolve::{ResolveError, Statement, resolve};
+#[cfg(feature = "testing")]
+pub use station::Station;
 pub use step::{Compensate, Effect, Outcome, Perform, Settled, done, refuse};
 pub use telemetry::{Telemetry, start as start_telemetry};
 pub use topology::{

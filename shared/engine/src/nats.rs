@@ -1,8 +1,8 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::{Client, ConnectOptions, jetstream};
 
-use crate::Metrics;
+use crate::{Metrics, broker::Link, jetstream::JetStream};
 
 /// The oldest server whose guarded appends, scheduled messages and group commits are what the engine needs.
 pub const OLDEST_SERVER: (u32, u32, u32) = (2, 14, 4);
@@ -19,6 +19,9 @@ pub struct Nats {
     pub jetstream: jetstream::Context,
     /// Where its users count what they do.
     pub metrics: Metrics,
+    /// What happens to its users on their way.
+    #[cfg(feature = "testing")]
+    pub script: crate::faults::Script,
 }
 
 /// Why there is no connection.
@@ -44,6 +47,10 @@ pub enum ConnectError {
         /// Its version.
         found: String,
     },
+    /// The script of a test is wrong.
+    #[cfg(feature = "testing")]
+    #[error("{0}")]
+    Script(String),
     /// It has no JetStream.
     #[error("nats-server at {url} runs without JetStream; start it with -js and a store directory (-sd)")]
     NoJetStream {
@@ -86,7 +93,21 @@ impl Nats {
             client,
             jetstream,
             metrics: Metrics::new(),
+            #[cfg(feature = "testing")]
+            script: crate::faults::Script::from_environment().map_err(ConnectError::Script)?,
         })
+    }
+}
+
+impl Nats {
+    /// What the engine asks of this connection.
+    pub(crate) fn link(&self) -> Link {
+        Link {
+            broker: Arc::new(JetStream::new(self.client.clone(), self.jetstream.clone())),
+            metrics: self.metrics.clone(),
+            #[cfg(feature = "testing")]
+            script: self.script.clone(),
+        }
     }
 }
 

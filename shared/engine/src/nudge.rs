@@ -4,7 +4,6 @@ use saga::Token;
 use crate::{
     Nats,
     delivery::{ATTEMPT, SEQUENCE, STREAM, SUBJECT},
-    journal::publish,
     subject::{self, EVENTS, EntitySubject},
 };
 
@@ -29,6 +28,6 @@ pub async fn nudge(nats: &Nats, worker: &Token, sequence: u64) -> anyhow::Result
     headers.insert(STREAM, EVENTS);
     headers.insert(SUBJECT, event.subject.as_str());
     let again = subject::retry_due(entity.kind(), worker.as_str(), entity.id(), sequence);
-    publish(nats, again, headers, event.payload).await?;
+    nats.link().broker.publish(again, headers, event.payload).await?;
     Ok(())
 }

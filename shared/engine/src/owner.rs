@@ -13,6 +13,7 @@ use crate::{
     clock::now,
     consumer::Trigger,
     delivery::Delivery,
+    faults::{self, Point, reach},
     ladder::{Seen, append, decode, load, take_state},
     letters::Reason,
     metrics::{ByConsumer, ByEvent},
@@ -99,6 +100,7 @@ impl Owner {
         if self.plan.kind(&trigger.event.event_type) == Some(Kind::Started) {
             return self.arm(&trigger).await;
         }
+        reach(Point::Decoded).await?;
         let mut seen = take_state(&self.journal, delivery, trigger).await?;
         self.conclude(&mut seen, OwnerTrigger::Event, cause, None).await
     }
@@ -109,7 +111,7 @@ impl Owner {
         let Some(at) = state.start.deadline else {
             return Ok(());
         };
-        Ok(schedule::arm(self.journal.nats(), &state.saga, &state.id, DEADLINE, at).await?)
+        Ok(schedule::arm(self.journal.link(), &state.saga, &state.id, DEADLINE, at).await?)
     }
 
     /// A timer is in no journal, so its handler reads the leader. One without a saga has nothing to end.
@@ -144,6 +146,8 @@ impl Owner {
             if seen.version > self.plan.version {
                 return Err(Setback::Newer(seen.version));
             }
+            faults::warp(&self.plan, &mut seen.state, Some(trigger), cause);
+            reach(Point::StateTaken).await?;
             let turned = seen.state.turned.as_ref().map(|turn| turn.reason.clone());
             let given = reason.unwrap_or_default().to_owned();
             let (event_type, reason) = match decide_owner(&self.plan, &seen.state, trigger) {
@@ -152,6 +156,7 @@ impl Owner {
                 OwnerAction::RequestCancellation => (&self.plan.cancellation_requested, given),
                 OwnerAction::Cancel => (&self.plan.cancelled, turned.unwrap_or(given)),
             };
+            reach(Point::Decided).await?;
             let event = self.event(&seen.state.id, event_type, cause, reason)?;
             *seen = match append(&self.journal, &self.plan, seen, &event).await? {
                 Ok(after) => {
@@ -188,7 +193,7 @@ impl Owner {
             consumer: owner_consumer(&self.plan),
             event: event_type.to_string(),
         };
-        self.journal.nats().metrics.outcomes.get_or_create(&labels).inc();
+        self.journal.link().metrics.outcomes.get_or_create(&labels).inc();
     }
 
     /// A message from outside: a start, or a cancellation. Returns the id it is about and the sequence of its
@@ -205,6 +210,10 @@ impl Owner {
             let why = why_not::<Event<()>>("", &delivery.body);
             Setback::Poison(Reason::Undecodable, format!("it is no event: {why}"))
         })?;
+        if delivery.body.trim_ascii_start().first() != Some(&b'{') {
+            let why = "it is no event: it takes a JSON object".to_owned();
+            return Err(Setback::Poison(Reason::Undecodable, why));
+        }
         let told = delivery.subject.rsplit('.').next().unwrap_or_default();
         if event.event_type != *told {
             return Err(invalid(format!(
@@ -260,7 +269,7 @@ impl Owner {
     async fn claim(&self, event: EventId, id: &Token) -> Result<(), Setback> {
         let consumer = owner_consumer(&self.plan);
         let mine = Bytes::copy_from_slice(id.as_str().as_bytes());
-        match mark(self.journal.nats(), &consumer, event, mine.clone()).await? {
+        match mark(self.journal.link(), &consumer, event, mine.clone()).await? {
             Mark::First => Ok(()),
             Mark::Before(theirs) if theirs == mine => Ok(()),
             Mark::Before(theirs) => {
@@ -283,7 +292,7 @@ impl Owner {
         }
         let labels = ByConsumer::of(&owner_consumer(&self.plan));
         self.journal
-            .nats()
+            .link()
             .metrics
             .duplicates
             .get_or_create(&labels)
@@ -311,7 +320,8 @@ impl Owner {
         let Some(mut seen) = load(&self.journal, entity, Freshness::Leader).await? else {
             return Err(Setback::Early(format!("there is no {} {id}", self.plan.saga)));
         };
-        let reason: String = reason.chars().take(200).collect();
+        let clean = |c: char| if c.is_control() { ' ' } else { c };
+        let reason: String = reason.chars().take(200).map(clean).collect();
         self.conclude(
             &mut seen,
             OwnerTrigger::Cancellation,
@@ -359,7 +369,7 @@ impl Owner {
         let Ok(body) = serde_json::to_vec(&answer) else {
             return;
         };
-        if let Err(error) = self.journal.nats().client.publish(reply, body.into()).await {
+        if let Err(error) = self.journal.link().broker.tell(reply, body.into()).await {
             tracing::warn!(%error, "an answer was not sent");
         }
     }

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use saga::{Timestamp, Token};
 
 use crate::{
-    AppendError, Nats,
+    AppendError,
+    broker::Link,
     delivery::{ATTEMPT, Delivery, SEQUENCE, SINCE, STREAM, SUBJECT},
-    journal::publish,
+    faults::{Point, reach},
     subject, trace,
 };
 
@@ -19,22 +20,23 @@ const LIFETIME: &str = "720h";
 /// Arms the timer `name` of a saga. Arming it again for the same time changes nothing; it survives the death
 /// of every process and fires 0.1 to 0.3 s late, never early.
 pub(crate) async fn arm(
-    nats: &Nats,
+    link: &Link,
     kind: &Token,
     id: &Token,
     name: &str,
     at: Timestamp,
 ) -> Result<(), AppendError> {
     let headers = schedule(at, &subject::timer_due(kind, id, name))?;
-    publish(nats, subject::timer(kind, id, name), headers, Bytes::new())
-        .await
-        .map(drop)
+    reach(Point::BeforeTimer).await?;
+    let timer = subject::timer(kind, id, name);
+    link.broker.publish(timer, headers, Bytes::new()).await?;
+    Ok(reach(Point::AfterTimer).await?)
 }
 
 /// Has `delivery` come again to `worker` after `pause`, as the same trigger with its attempts counted.
 /// Confirmed by the server when this returns: only then may the delivery be acknowledged.
 pub(crate) async fn later(
-    nats: &Nats,
+    link: &Link,
     (kind, worker, id): (&Token, &str, &Token),
     delivery: &Delivery,
     now: Timestamp,
@@ -50,9 +52,11 @@ pub(crate) async fn later(
     headers.insert(SUBJECT, value(&delivery.subject)?);
     trace::inject(&mut headers);
     let subject = subject::retry(kind, worker, id, delivery.sequence);
-    publish(nats, subject, headers, delivery.body.clone())
-        .await
-        .map(drop)
+    reach(Point::BeforeRetry).await?;
+    link.broker
+        .publish(subject, headers, delivery.body.clone())
+        .await?;
+    Ok(reach(Point::AfterRetry).await?)
 }
 
 fn schedule(at: Timestamp, target: &str) -> Result<HeaderMap, AppendError> {

@@ -2,7 +2,12 @@ use async_nats::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
 use saga::EventId;
 
-use crate::{AppendError, Nats, journal::publish, subject};
+use crate::{
+    AppendError, ReadError,
+    broker::{Link, Source},
+    faults::{Point, reach},
+    subject::{self, SEEN},
+};
 
 /// What a mark found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +21,7 @@ pub(crate) enum Mark {
 /// Marks `event` as handled by `consumer`, once: a guarded first append. The mark is kept for
 /// [`crate::SEEN_FOR`].
 pub(crate) async fn mark(
-    nats: &Nats,
+    link: &Link,
     consumer: &str,
     event: EventId,
     body: Bytes,
@@ -27,34 +32,25 @@ pub(crate) async fn mark(
         HeaderValue::from(0_u64),
     );
     let subject = subject::seen(consumer, event);
-    match publish(nats, subject, headers, body).await {
+    reach(Point::BeforeMark).await?;
+    let mut answer = link.broker.publish(subject, headers, body).await;
+    if let (Ok(_), Err(lost)) = (&answer, reach(Point::AfterMark).await) {
+        answer = Err(lost.into());
+    }
+    match answer {
         Ok(_) => Ok(Mark::First),
-        Err(AppendError::Stale { .. }) => match look(nats, consumer, event).await? {
-            Some(body) => Ok(Mark::Before(body)),
-            None => Err(AppendError::InFlight), // its mark ended between the two requests
+        Err(AppendError::Stale { .. }) => match look(link, consumer, event).await {
+            Ok(Some(body)) => Ok(Mark::Before(body)),
+            Ok(None) => Err(AppendError::InFlight), // its mark ended between the two requests
+            Err(error) => Err(AppendError::Unknown(error.to_string())),
         },
         Err(error) => Err(error),
     }
 }
 
 /// The mark that `consumer` left for `event`, read from the leader.
-pub(crate) async fn look(nats: &Nats, consumer: &str, event: EventId) -> Result<Option<Bytes>, AppendError> {
-    let unknown = |error: &dyn std::fmt::Display| AppendError::Unknown(error.to_string());
-    let stream = nats
-        .jetstream
-        .get_stream_no_info(subject::SEEN)
-        .await
-        .map_err(|e| unknown(&e))?;
-    match stream
-        .get_last_raw_message_by_subject(&subject::seen(consumer, event))
-        .await
-    {
-        Ok(message) => Ok(Some(message.payload)),
-        Err(error)
-            if error.kind() == async_nats::jetstream::stream::LastRawMessageErrorKind::NoMessageFound =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(unknown(&error)),
-    }
+pub(crate) async fn look(link: &Link, consumer: &str, event: EventId) -> Result<Option<Bytes>, ReadError> {
+    let subject = subject::seen(consumer, event);
+    let found = link.broker.last(SEEN, &subject, Source::Leader).await?;
+    Ok(found.map(|mark| mark.body))
 }

@@ -63,6 +63,10 @@ pub(crate) fn disposition(setback: &Setback, retry: &Retry, it: Circumstances) -
         ),
         Setback::Newer(_) => Disposition::Later(Duration::from_secs(5), it.attempt.saturating_sub(1)),
         Setback::Early(why) if waited >= EARLY => Disposition::Bury(Reason::Unknown, why.clone()),
+        // It is a matter of milliseconds, unless it is a mistake.
+        Setback::Early(_) if it.soon => {
+            Disposition::HandBack(Duration::from_millis(50) * 2_u32.pow(it.attempt.min(4)))
+        }
         Setback::Early(_) => Disposition::Later(Duration::from_secs(2), it.attempt),
         Setback::Journal(_) => Disposition::HandBack(Retry::SHORT.mul_f64(0.25 + spread(it.dice) * 0.75)),
         Setback::Effect(error) => match retry.after(it.attempt, it.dice) {

@@ -4,7 +4,11 @@ use saga::{
     Direction, EffectKey, Fact, Inputs as _, Irreversible, Payload, Plan, Refusal as _, State, Step, Token,
 };
 
-use crate::{letters::Reason, setback::Setback};
+use crate::{
+    faults::{self, Flaw, flawed},
+    letters::Reason,
+    setback::Setback,
+};
 
 /// The forward half of a step's local transaction.
 ///
@@ -100,7 +104,14 @@ pub fn refuse<D, R>(fact: R) -> anyhow::Result<Outcome<D, R>> {
 impl Effect {
     /// The idempotency key of this effect.
     pub fn key(&self) -> EffectKey {
-        EffectKey::new(&self.saga, &self.id, &self.step, self.direction)
+        let direction = match self.direction {
+            Direction::Undo if flawed(Flaw::UndoUnderForwardKey) => Direction::Forward,
+            direction => direction,
+        };
+        if flawed(Flaw::FreshKey) && self.attempt > 1 {
+            return faults::fresh_key(self);
+        }
+        EffectKey::new(&self.saga, &self.id, &self.step, direction)
     }
 
     /// The idempotency key of the forward effect, which an undo takes back.
@@ -189,6 +200,7 @@ async fn go_forward<S: Step, H: Perform<S>>(
             Outcome::Done(fact) => Settled::Happened(fact),
             Outcome::Refused(fact) => Settled::Refused(fact),
         },
+        Verb::Settle(_) if flawed(Flaw::SettleUnasked) => Settled::Forbidden,
         Verb::Settle(_) => handler.settle(effect, input).await.map_err(Setback::Effect)?,
         // The plan lets nothing undo a step without an undo; if it did, this says so and nothing happens.
         Verb::Undo => return Err(unreadable::<S>("it has no undo")),

@@ -1,10 +1,17 @@
 use std::{sync::Arc, time::Duration};
 
+use async_nats::jetstream::consumer::pull;
 use saga::{Fact, Irreversible, Payload, Plan, PlanError, Retry, Saga, Step, StepIx, Token};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     EngineArgs, Journal, Nats,
+    broker::Link,
     consumer::{ConsumerLoop, Pace, Trigger},
     handler::{AnyHandler, Handler, HandlerWorker},
     health,
@@ -22,7 +29,7 @@ use crate::{
 pub struct Worker {
     name: &'static str,
     roles: Vec<Role>,
-    topology: Vec<(&'static str, async_nats::jetstream::consumer::pull::Config)>,
+    topology: Vec<(&'static str, pull::Config)>,
 }
 
 enum Role {
@@ -40,6 +47,7 @@ enum Role {
     Handler {
         name: String,
         kind: Token,
+        types: Vec<Token>,
         retry: Retry,
         handler: Box<dyn AnyHandler>,
     },
@@ -158,6 +166,7 @@ impl Worker {
         self.roles.push(Role::Handler {
             name,
             kind,
+            types,
             retry,
             handler,
         });
@@ -176,7 +185,7 @@ impl Worker {
     /// had, at most as long as the drain limit.
     ///
     /// # Errors
-    /// When the journal cannot be opened.
+    /// When a consumer's task cannot be ended.
     pub async fn run(
         self,
         nats: &Nats,
@@ -184,39 +193,51 @@ impl Worker {
         probes: Option<TcpListener>,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
-        let journal = Journal::open(nats).await?;
-        let letters = Letters::open(nats).await?;
         let pace = Pace {
             concurrency: args.concurrency,
             limit: args.handler_limit,
             drain: args.drain_limit,
         };
-        let name = self.name;
+        let (name, link) = (self.name, nats.link());
         let mut tasks = JoinSet::new();
         if let Some(listener) = probes {
             tasks.spawn(serve_probes(listener, nats.clone(), stop.clone()));
         }
-        let crew = Crew {
-            nats: nats.clone(),
-            letters,
+        let mut crew = Crew {
+            nats,
+            letters: Letters::over(link.clone()),
             pace,
-            stop,
+            stop: stop.clone(),
+            tasks: &mut tasks,
         };
         for role in self.roles {
-            crew.start(role, &journal, &mut tasks);
+            role.take_up(&link, pace.limit, &mut crew);
         }
         tracing::info!(worker = name, "working");
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(worker = name, %error, "a consumer died");
-            }
+        let late = out_of_time(stop, pace.drain + GRACE);
+        tokio::select! {
+            () = ended(name, &mut tasks) => {}
+            () = late => tracing::warn!(worker = name, left = tasks.len(), "drain limit reached; nats does not answer"),
         }
-        // What was acknowledged last may still be in the client's buffer.
-        if let Err(error) = nats.client.flush().await {
-            tracing::warn!(worker = name, %error, "the last acknowledgements may be lost; they come again");
+        // What was acknowledged last may still be in the client's buffer, or nowhere to be sent to.
+        match timeout(GRACE, nats.client.flush()).await {
+            Ok(Ok(())) => tracing::info!(worker = name, "drained"),
+            _ => tracing::warn!(
+                worker = name,
+                "the last acknowledgements may be lost; those messages come again"
+            ),
         }
-        tracing::info!(worker = name, "drained");
         Ok(())
+    }
+
+    /// Its consumers, each with what serves it, over any broker. An effect may take as long as `limit`.
+    #[cfg(feature = "testing")]
+    pub fn stations(self, link: &Link, limit: Duration) -> Vec<crate::station::Station> {
+        let mut stations = crate::station::Stations::new(link.clone(), limit);
+        for role in self.roles {
+            role.take_up(link, limit, &mut stations);
+        }
+        stations.done()
     }
 
     fn any_step<G: Saga, S: Step>(mut self, handler: Box<dyn Act>, retry: Retry) -> Result<Self, BuildError> {
@@ -236,46 +257,62 @@ impl Worker {
     }
 }
 
-/// What every consumer of a worker shares.
-struct Crew {
-    nats: Nats,
-    letters: Letters,
-    pace: Pace,
-    stop: watch::Receiver<bool>,
+/// What is left to the journal after a drain: to hand back what was not begun, and to send the last acknowledgements.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Waits for `stop`, and then as long as the drain may take.
+async fn out_of_time(mut stop: watch::Receiver<bool>, limit: Duration) {
+    let _ = stop.wait_for(|stop| *stop).await; // a dropped sender stops as well
+    sleep(limit).await;
 }
 
-impl Crew {
-    fn start(&self, role: Role, journal: &Journal, tasks: &mut JoinSet<()>) {
-        let journal = journal.clone();
-        match role {
-            Role::Step {
+/// Waits for every task.
+async fn ended(worker: &str, tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(worker, %error, "a consumer died");
+        }
+    }
+}
+
+/// Whoever sets consumers to work.
+pub(crate) trait Employ {
+    /// Has `trigger` serve the messages of these consumers.
+    fn employ<T: Trigger>(&mut self, consumers: Vec<(&'static str, pull::Config)>, trigger: T);
+}
+
+impl Role {
+    /// Makes what the role does, and has it employed.
+    fn take_up(self, link: &Link, limit: Duration, employer: &mut impl Employ) {
+        let journal = Journal::over(link.clone());
+        match self {
+            Self::Step {
                 plan,
                 step,
                 retry,
                 handler,
             } => {
                 let consumers = step_consumers(&plan, step);
-                self.consume(
+                employer.employ(
                     consumers,
                     StepWorker {
                         journal,
                         plan,
                         step,
                         retry,
-                        limit: self.pace.limit,
+                        limit,
                         handler,
                     },
-                    tasks,
                 );
             }
-            Role::Owner {
+            Self::Owner {
                 plan,
                 accept,
                 deadline,
             } => {
                 let consumers = owner_consumers(&plan);
                 let retry = Retry::default();
-                self.consume(
+                employer.employ(
                     consumers,
                     Owner {
                         journal,
@@ -284,39 +321,43 @@ impl Crew {
                         deadline,
                         retry,
                     },
-                    tasks,
                 );
             }
-            Role::Handler {
+            Self::Handler {
                 name,
                 kind,
+                types,
                 retry,
                 handler,
             } => {
-                let consumers = handler_consumers(&name, &kind, &[]);
-                let nats = self.nats.clone();
-                self.consume(
+                let consumers = handler_consumers(&name, &kind, &types);
+                employer.employ(
                     consumers,
                     HandlerWorker {
-                        nats,
+                        link: link.clone(),
                         name,
                         kind,
                         retry,
-                        limit: self.pace.limit,
+                        limit,
                         handler,
                     },
-                    tasks,
                 );
             }
         }
     }
+}
 
-    fn consume<T: Trigger>(
-        &self,
-        consumers: Vec<(&'static str, async_nats::jetstream::consumer::pull::Config)>,
-        trigger: T,
-        tasks: &mut JoinSet<()>,
-    ) {
+/// What every consumer of a worker shares.
+struct Crew<'a> {
+    nats: &'a Nats,
+    letters: Letters,
+    pace: Pace,
+    stop: watch::Receiver<bool>,
+    tasks: &'a mut JoinSet<()>,
+}
+
+impl Employ for Crew<'_> {
+    fn employ<T: Trigger>(&mut self, consumers: Vec<(&'static str, pull::Config)>, trigger: T) {
         let trigger = Arc::new(trigger);
         for (stream, config) in consumers {
             let consumer = ConsumerLoop {
@@ -328,7 +369,7 @@ impl Crew {
                 pace: self.pace,
                 stop: self.stop.clone(),
             };
-            tasks.spawn(consumer.run());
+            self.tasks.spawn(consumer.run());
         }
     }
 }

@@ -34,6 +34,12 @@ pub struct Event<S> {
     /// Why, for refusals, turns and cancellations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Who decided by hand, where a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_by: Option<String>,
+    /// What that person wrote down about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Until when the saga may stay open; only on its first event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
@@ -64,6 +70,8 @@ impl<S> Event<S> {
             version: 1,
             attempt: None,
             reason: None,
+            resolved_by: None,
+            note: None,
             deadline: None,
             state: None,
         }
@@ -80,6 +88,8 @@ impl<S> Event<S> {
             version: self.version,
             attempt: self.attempt,
             reason: self.reason,
+            resolved_by: self.resolved_by,
+            note: self.note,
             deadline: self.deadline,
             state,
         }

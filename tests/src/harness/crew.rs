@@ -130,8 +130,16 @@ impl System {
     /// # Errors
     /// When a flag is wrong, or its consumers cannot be made.
     pub async fn start_with(&self, worker: Worker, nats: Nats, flags: &[&str]) -> Result<Running> {
-        let args = engine_args(flags)?;
         worker.topology(1).ensure(&nats).await?;
+        self.run(worker, nats, flags)
+    }
+
+    /// Starts any worker whose consumers are there.
+    ///
+    /// # Errors
+    /// When a flag is wrong.
+    pub fn run(&self, worker: Worker, nats: Nats, flags: &[&str]) -> Result<Running> {
+        let args = engine_args(flags)?;
         let (stop, stopped) = watch::channel(false);
         let connection = nats.clone();
         let task = tokio::spawn(async move { worker.run(&connection, &args, None, stopped).await });
@@ -141,6 +149,7 @@ impl System {
 
 fn engine_args(flags: &[&str]) -> Result<EngineArgs> {
     let command = EngineArgs::augment_args(Command::new("test"));
+    let command = command.args_override_self(true);
     let always = ["test", "--concurrency", "64", "--drain-limit", "10s"];
     let matches = command.try_get_matches_from(always.iter().chain(flags))?;
     Ok(EngineArgs::from_arg_matches(&matches)?)

@@ -45,8 +45,8 @@ impl System {
         Ok(Self {
             js: jetstream::new(client.clone()),
             client,
-            journal: Journal::open(&nats).await?,
-            letters: Letters::open(&nats).await?,
+            journal: Journal::new(&nats),
+            letters: Letters::new(&nats),
             nats,
             provider: Provider::start(dir.path()).await?,
             order_deadline: Duration::from_secs(15 * 60),

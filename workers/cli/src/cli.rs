@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand};
 use jetsaga::{Nats, Timestamp, Token};
 
 use crate::{
-    bench, demo, dev, fsck, letters, output::Output, past, place, show, stock, topology, watch, work,
+    bench, demo, dev, fsck, letters,
+    output::{Output, nobody_listens},
+    past, place, show, stock, topology, watch, work,
 };
 
 /// Sagas on NATS JetStream: run the checkout, and see what it does.
@@ -120,6 +122,7 @@ fn run(cli: Cli) -> ExitCode {
     };
     match runtime.block_on(dispatch(cli)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if nobody_listens(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -130,34 +133,44 @@ fn run(cli: Cli) -> ExitCode {
 async fn dispatch(cli: Cli) -> anyhow::Result<()> {
     let out = Output { json: cli.json };
     let connect = async || Nats::connect(&cli.nats_url, "jetsaga").await;
+    let system = async || with_streams(connect().await?).await;
     match cli.command {
         Command::Dev(args) => dev::run(args).await,
         Command::Demo(args) => interruptible(demo::run(args, out)).await,
-        Command::Place(args) => place::run(&connect().await?, args, out).await,
-        Command::Show { id, wait } => show::run(&connect().await?, &id, wait, out).await,
-        Command::Watch { id } => watch::run(&connect().await?, id.as_ref(), out).await,
-        Command::History { id, kind } => past::history(&connect().await?, &kind, &id, out).await,
+        Command::Place(args) => place::run(&system().await?, args, out).await,
+        Command::Show { id, wait } => show::run(&system().await?, &id, wait, out).await,
+        Command::Watch { id } => watch::run(&system().await?, id.as_ref(), out).await,
+        Command::History { id, kind } => past::history(&system().await?, &kind, &id, out).await,
         Command::At {
             id,
             kind,
             time,
             sequence,
-        } => past::at(&connect().await?, &kind, &id, past::moment(time, sequence)?, out).await,
-        Command::Fsck(args) => fsck::run(&connect().await?, args, out).await,
-        Command::Letters(command) => letters::run(&connect().await?, command, out).await,
+        } => past::at(&system().await?, &kind, &id, past::moment(time, sequence)?, out).await,
+        Command::Fsck(args) => fsck::run(&system().await?, args, out).await,
+        Command::Letters(command) => letters::run(&system().await?, command, out).await,
         Command::Topology(command) => topology::run(&connect().await?, command, out).await,
-        Command::Stock(command) => stock::run(&connect().await?, command, out).await,
+        Command::Stock(command) => stock::run(&system().await?, command, out).await,
         Command::Bench(args) => interruptible(bench::run(args)).await,
         Command::Diagram => {
-            print!(
-                "{}",
-                jetsaga::mermaid(&jetsaga::Plan::of::<checkout::Checkout>()?)
-            );
-            Ok(())
+            let diagram = jetsaga::mermaid(&jetsaga::Plan::of::<checkout::Checkout>()?);
+            out.print(&diagram, |diagram| diagram.trim_end().to_owned())
         }
         Command::Worker { name, .. } => {
             anyhow::bail!("say `jetsaga worker {name} …`: flags of the tool come after")
         }
+    }
+}
+
+/// The connection, if the streams of a system are behind it.
+async fn with_streams(nats: Nats) -> anyhow::Result<Nats> {
+    let missing = jetsaga::Topology::new(1).diff(&nats).await?;
+    let missing = missing.iter().find(|difference| difference.setting.is_none());
+    match missing {
+        Some(missing) => anyhow::bail!(
+            "{missing}; make it with `jetsaga topology ensure`, or start a worker with --provision"
+        ),
+        None => Ok(nats),
     }
 }
 

@@ -6,7 +6,7 @@ use jetsaga::{EngineArgs, Journal, Nats, Topology, on_signal, start_telemetry};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
-    NatsServer, seed,
+    NatsServer, output, seed,
     system::{SystemArgs, workers},
 };
 
@@ -46,7 +46,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let stop = on_signal()?;
     let engine = engine_args(&args.engine.log)?;
     let _telemetry = start_telemetry(&engine, "jetsaga-dev")?;
-    let server = NatsServer::start(&args.store.join("nats"), args.nats_port).await?;
+    let mut server = NatsServer::start(&args.store.join("nats"), args.nats_port).await?;
     let provider = TcpListener::bind(args.provider_listen).await.with_context(|| {
         format!(
             "{} cannot be listened on; name another with --provider-listen",
@@ -66,14 +66,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         &notices,
     ];
     let crew = start(SystemArgs::with(&flags)?, &nats, &engine, &stop).await?;
-    seed::from_file(&Shelf::new(Journal::open(&nats).await?), &args.stock).await?;
-    println!("{}", welcome(&server.url(), &provider_url, &notices));
-
-    crew.join_all()
-        .await
-        .into_iter()
-        .collect::<anyhow::Result<Vec<()>>>()?;
-    served.await??;
+    seed::from_file(&Shelf::new(Journal::new(&nats)), &args.stock).await?;
+    output::say(&welcome(&server.url(), &provider_url, &notices))?;
+    let (crew, mut served) = (crew.join_all(), served);
+    tokio::select! {
+        worked = crew => { worked.into_iter().collect::<anyhow::Result<Vec<()>>>()?; }
+        error = server.died() => return Err(error),
+        ended = &mut served, if !*stop.borrow() => {
+            ended?.context("the payment provider ended")?;
+            anyhow::ensure!(*stop.borrow(), "the payment provider ended");
+        }
+    }
+    if !served.is_finished() {
+        served.await??;
+    }
     server.stop().await
 }
 
@@ -106,8 +112,9 @@ pub(crate) async fn start(
 pub(crate) fn engine_args(log: &str) -> anyhow::Result<EngineArgs> {
     use clap::{Args as _, FromArgMatches as _};
     let command = EngineArgs::augment_args(clap::Command::new("jetsaga"));
-    let matches = command.try_get_matches_from(["jetsaga", "--log", log])?;
-    Ok(EngineArgs::from_arg_matches(&matches)?)
+    let matches = command.try_get_matches_from(["jetsaga", "--log", log]);
+    let args = matches.and_then(|matches| EngineArgs::from_arg_matches(&matches));
+    args.map_err(|error| output::sentence(&error))
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

@@ -3,7 +3,7 @@ use clap::Subcommand;
 use jetsaga::{Letter, Letters, Nats};
 use serde::Serialize;
 
-use crate::output::{Output, progress};
+use crate::output::{Output, plain, progress};
 
 /// What to do with dead letters.
 #[derive(Subcommand, Clone, Debug)]
@@ -18,7 +18,11 @@ pub(crate) enum Command {
     /// Give one back to whoever buried it, or all.
     Redrive {
         /// Its sequence.
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        #[arg(
+            required_unless_present = "all",
+            conflicts_with = "all",
+            value_name = "SEQUENCE|--all"
+        )]
         sequence: Option<u64>,
         /// All of them.
         #[arg(long)]
@@ -39,7 +43,7 @@ struct Done {
 
 /// Does it.
 pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::Result<()> {
-    let letters = Letters::open(nats).await?;
+    let letters = Letters::new(nats);
     match command {
         Command::List => {
             for letter in letters.list().await? {
@@ -49,7 +53,9 @@ pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::R
         }
         Command::Show { sequence } => {
             let letter = get(&letters, sequence).await?;
-            out.print(&letter, |letter| format!("{}\n{}", brief(letter), letter.body))
+            out.print(&letter, |letter| {
+                format!("{}\n{}", brief(letter), plain(&letter.body))
+            })
         }
         Command::Redrive { sequence, .. } => {
             let chosen = match sequence {
@@ -83,10 +89,11 @@ pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::R
 }
 
 async fn get(letters: &Letters, sequence: u64) -> anyhow::Result<Letter> {
-    letters
-        .get(sequence)
-        .await?
-        .with_context(|| format!("there is no letter {sequence}"))
+    let letter = match sequence {
+        0 => None, // the server takes it for no number
+        sequence => letters.get(sequence).await?,
+    };
+    letter.with_context(|| format!("there is no letter {sequence}"))
 }
 
 fn brief(letter: &Letter) -> String {
@@ -98,7 +105,7 @@ fn brief(letter: &Letter) -> String {
         letter.consumer,
         letter.stream,
         letter.stream_sequence,
-        letter.subject,
-        letter.detail
+        plain(&letter.subject),
+        plain(&letter.detail)
     )
 }

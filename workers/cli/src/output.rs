@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::{
+    io::{ErrorKind, Write as _},
+    time::Duration,
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -16,13 +19,45 @@ impl Output {
         value: &T,
         text: impl FnOnce(&T) -> String,
     ) -> anyhow::Result<()> {
-        if self.json {
-            println!("{}", serde_json::to_string(value)?);
+        say(&if self.json {
+            serde_json::to_string(value)?
         } else {
-            println!("{}", text(value));
-        }
-        Ok(())
+            text(value)
+        })
     }
+}
+
+/// Prints a line on standard output.
+///
+/// # Errors
+/// When nobody reads it any more; see [`nobody_listens`].
+pub(crate) fn say(line: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{line}")?)
+}
+
+/// True if the reader of standard output has gone, as `head` does once it has seen enough: that is no failure.
+pub(crate) fn nobody_listens(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == ErrorKind::BrokenPipe)
+}
+
+/// What is wrong with a flag or a variable, without the word "error" in front: that is ours to say.
+pub(crate) fn sentence(error: &clap::Error) -> anyhow::Error {
+    let text = error.to_string();
+    anyhow::anyhow!("{}", text.trim_start_matches("error: ").trim_end())
+}
+
+/// `text` from outside, fit for a terminal: what would steer it is shown, and it stays on its line.
+pub(crate) fn plain(text: &str) -> String {
+    let shown = text.chars().flat_map(|c| {
+        let steers = c.is_control();
+        let (escaped, as_it_is) = (
+            c.escape_default().filter(move |_| steers),
+            Some(c).filter(|_| !steers),
+        );
+        escaped.chain(as_it_is)
+    });
+    shown.collect()
 }
 
 /// A bar on standard error for what takes longer than a second.

@@ -5,7 +5,7 @@ use jetsaga::{
 };
 use serde::Serialize;
 
-use crate::output::Output;
+use crate::output::{Output, plain};
 
 /// One event of a history, as it is printed.
 #[derive(Serialize)]
@@ -21,18 +21,21 @@ struct Line {
 
 /// Everything that happened to one entity, oldest first.
 pub(crate) async fn history(nats: &Nats, kind: &Token, id: &Token, out: Output) -> anyhow::Result<()> {
-    let journal = Journal::open(nats).await?;
+    let journal = Journal::new(nats);
     let history = journal
         .history::<Box<RawValue>>(&EntitySubject::new(kind, id))
         .await?;
-    anyhow::ensure!(!history.is_empty(), "there is no {kind} {id}");
+    anyhow::ensure!(
+        !history.is_empty(),
+        "there is no {kind} {id}; kinds are checkout, reservation, adjustment and stock"
+    );
     for recorded in history {
         out.print(&line(recorded), |line| {
             let reason = line
                 .event
                 .reason
                 .as_ref()
-                .map(|why| format!("  ({why})"))
+                .map(|why| format!("  ({})", plain(why)))
                 .unwrap_or_default();
             format!(
                 "{:>8}  {}  {:<28}{reason}  {}",
@@ -54,7 +57,7 @@ pub(crate) async fn at(
     moment: Moment,
     out: Output,
 ) -> anyhow::Result<()> {
-    let journal = Journal::open(nats).await?;
+    let journal = Journal::new(nats);
     let found = journal
         .as_of::<Box<RawValue>>(&EntitySubject::new(kind, id), moment)
         .await?;

@@ -1,15 +1,12 @@
-use std::{
-    io::{BufRead as _, BufReader, Read},
-    time::Duration,
-};
+use std::{io::Read as _, time::Duration};
 
 use anyhow::Context as _;
 use async_nats::{HeaderMap, HeaderValue};
 use futures_util::StreamExt as _;
-use jetsaga::{Nats, engine::REPLY};
+use jetsaga::{Nats, engine::REPLY, serde_json::value::RawValue};
 use serde::{Deserialize, Serialize};
 
-use crate::output::{Output, progress};
+use crate::output::{Output, plain, progress};
 
 /// Flags of `place`.
 #[derive(clap::Args, Clone, Debug)]
@@ -22,7 +19,7 @@ pub(crate) struct Args {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Answer {
-    ok: bool,
+    pub(crate) ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,42 +33,42 @@ pub(crate) struct Answer {
 /// Places every order of the file and prints what became of each. Fails if one was refused.
 pub(crate) async fn run(nats: &Nats, args: Args, out: Output) -> anyhow::Result<()> {
     let orders = read(&args.file)?;
-    anyhow::ensure!(!orders.is_empty(), "{} holds no order", args.file);
     let bar = progress(orders.len() as u64, "placing");
     let mut refused = 0;
     for (n, order) in orders.iter().enumerate() {
-        let answer = place(nats, order)
+        let which = format!("order {} of {}", n + 1, args.file);
+        let answer = ask(nats, "OrderCreated", order)
             .await
-            .with_context(|| format!("order {} of {}", n + 1, args.file))?;
+            .with_context(|| which.clone())?;
         bar.inc(1);
         refused += usize::from(!answer.ok);
-        bar.suspend(|| out.print(&answer, text))?;
+        bar.suspend(|| out.print(&answer, |answer| text(answer, &which)))?;
     }
     bar.finish_and_clear();
     anyhow::ensure!(refused == 0, "{refused} of {} orders were refused", orders.len());
     Ok(())
 }
 
-/// Publishes one order to the inbox and waits for the order worker's word, at most ten seconds.
-async fn place(nats: &Nats, order: &[u8]) -> anyhow::Result<Answer> {
+/// Publishes one event to the inbox and waits for the order worker's word, at most ten seconds.
+pub(crate) async fn ask(nats: &Nats, event_type: &str, event: &[u8]) -> anyhow::Result<Answer> {
     let inbox = nats.client.new_inbox();
     let mut answers = nats.client.subscribe(inbox.clone()).await?;
     let mut headers = HeaderMap::new();
     headers.insert(REPLY, inbox.parse::<HeaderValue>()?);
-    let subject = "in.checkout.OrderCreated";
+    let subject = format!("in.checkout.{event_type}");
     let stored = nats
         .jetstream
-        .publish_with_headers(subject, headers, order.to_vec().into())
+        .publish_with_headers(subject, headers, event.to_vec().into())
         .await?;
     stored.await.context("the inbox did not take it")?;
     let answer = tokio::time::timeout(Duration::from_secs(10), answers.next()).await;
     let answer = answer.ok().flatten().context(
-        "it is in the inbox, but no order worker has answered within ten seconds; it is placed once one runs",
+        "it is in the inbox, but no order worker has answered within ten seconds; it is taken once one runs",
     )?;
     Ok(serde_json::from_slice(&answer.payload)?)
 }
 
-/// A whole file that is one JSON value is one order; else every line that is not blank is one.
+/// The JSON values of the file, one after the other, each an order. Nothing is placed if one cannot be read.
 fn read(file: &str) -> anyhow::Result<Vec<Vec<u8>>> {
     let mut text = Vec::new();
     if file == "-" {
@@ -79,26 +76,25 @@ fn read(file: &str) -> anyhow::Result<Vec<Vec<u8>>> {
     } else {
         text = std::fs::read(file).with_context(|| format!("{file} cannot be read"))?;
     }
-    if serde_json::from_slice::<serde_json::Value>(&text).is_ok() {
-        return Ok(vec![text]);
+    let text = String::from_utf8(text).with_context(|| format!("{file} is no UTF-8 text"))?;
+    let mut orders = Vec::new();
+    for order in serde_json::Deserializer::from_str(&text).into_iter::<Box<RawValue>>() {
+        let order = order
+            .with_context(|| format!("{file}, after {} whole orders: nothing was placed", orders.len()))?;
+        orders.push(order.get().as_bytes().to_vec());
     }
-    let lines = BufReader::new(text.as_slice())
-        .split(b'\n')
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(lines
-        .into_iter()
-        .filter(|line| !line.trim_ascii().is_empty())
-        .collect())
+    anyhow::ensure!(!orders.is_empty(), "{file} holds no order");
+    Ok(orders)
 }
 
-fn text(answer: &Answer) -> String {
+pub(crate) fn text(answer: &Answer, which: &str) -> String {
     let id = answer.id.as_deref().unwrap_or("?");
     match answer.sequence {
-        Some(sequence) => format!("{id} placed, sequence {sequence}"),
+        Some(sequence) => format!("{id} taken, sequence {sequence}"),
         None => format!(
-            "refused ({}): {}",
+            "{which} is refused ({}): {}",
             answer.reason.as_deref().unwrap_or("?"),
-            answer.detail.as_deref().unwrap_or("no detail")
+            plain(answer.detail.as_deref().unwrap_or("no detail"))
         ),
     }
 }

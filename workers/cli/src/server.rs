@@ -1,4 +1,6 @@
 use std::{
+    fs::File,
+    io::Read as _,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -18,6 +20,8 @@ pub struct NatsServer {
     binary: PathBuf,
     store: PathBuf,
     port: u16,
+    /// Held by us and by the server, so that nobody else starts on the same store while either lives.
+    lock: File,
 }
 
 impl NatsServer {
@@ -29,12 +33,14 @@ impl NatsServer {
     pub async fn start(store: &Path, port: u16) -> anyhow::Result<Self> {
         let binary = binary();
         std::fs::create_dir_all(store).with_context(|| format!("{} cannot be made", store.display()))?;
-        let (child, port) = spawn(&binary, store, port).await?;
+        let lock = lock(store)?;
+        let (child, port) = spawn(&binary, store, port, &lock).await?;
         Ok(Self {
             child,
             binary,
             store: store.to_owned(),
             port,
+            lock,
         })
     }
 
@@ -54,8 +60,16 @@ impl NatsServer {
     /// As [`Self::start`].
     pub async fn kill_and_restart(&mut self) -> anyhow::Result<()> {
         self.child.kill().await?;
-        (self.child, _) = spawn(&self.binary, &self.store, self.port).await?;
+        (self.child, _) = spawn(&self.binary, &self.store, self.port, &self.lock).await?;
         Ok(())
+    }
+
+    /// Waits until it has died by itself, and says what its last words were.
+    pub(crate) async fn died(&mut self) -> anyhow::Error {
+        let ended = self.child.wait().await;
+        let status = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
+        let words = last_words(&self.store.join(LOG), 0);
+        anyhow::anyhow!("the nats-server ended with {status}: {words}")
     }
 
     /// Ends it and waits until it is gone.
@@ -67,13 +81,43 @@ impl NatsServer {
     }
 }
 
+/// The name of the server's log in its store.
+const LOG: &str = "nats-server.log";
+
 /// The binary: what `NATS_SERVER` names, else `nats-server` on the PATH.
 fn binary() -> PathBuf {
     std::env::var_os("NATS_SERVER").map_or_else(|| PathBuf::from("nats-server"), PathBuf::from)
 }
 
-async fn spawn(binary: &Path, store: &Path, port: u16) -> anyhow::Result<(Child, u16)> {
-    let log = store.join("nats-server.log");
+/// The store for us alone, or the process that has it. The lock lives as long as a process that holds it open: we, and
+/// the server that we start, even if we are killed.
+fn lock(store: &Path) -> anyhow::Result<File> {
+    let path = store.join("lock");
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path);
+    let file = file
+        .as_mut()
+        .map_err(|error| anyhow::anyhow!("{} cannot be opened: {error}", path.display()))?;
+    if let Err(error) = file.try_lock() {
+        let mut holders = String::new();
+        file.read_to_string(&mut holders)?;
+        anyhow::bail!(
+            "{} is in use by another jetsaga, or by the nats-server that one left behind ({}): stop it, or name another \
+             --store ({error})",
+            store.display(),
+            holders.trim()
+        );
+    }
+    Ok(file.try_clone()?)
+}
+
+async fn spawn(binary: &Path, store: &Path, port: u16, lock: &File) -> anyhow::Result<(Child, u16)> {
+    let log = store.join(LOG);
+    let said = std::fs::metadata(&log).map_or(0, |file| file.len());
     if port != 0 {
         let taken = std::net::TcpListener::bind(("127.0.0.1", port));
         drop(taken.with_context(|| format!("port {port} is in use; name another with --nats-port"))?);
@@ -91,7 +135,7 @@ async fn spawn(binary: &Path, store: &Path, port: u16) -> anyhow::Result<(Child,
         .arg(store)
         .arg("--log")
         .arg(&log)
-        .stdin(Stdio::null())
+        .stdin(lock.try_clone()?) // it never reads, but it holds the lock
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
@@ -103,10 +147,17 @@ async fn spawn(binary: &Path, store: &Path, port: u16) -> anyhow::Result<(Child,
                 binary.display()
             )
         })?;
-    wait_until_it_listens(child, store, &log).await
+    let pid = child.id().context("the nats-server ended at once")?;
+    let holders = format!("jetsaga is process {}, nats-server {pid}", std::process::id());
+    std::fs::write(store.join("lock"), holders + "\n")?;
+    wait_until_it_listens(child, store, (&log, said)).await
 }
 
-async fn wait_until_it_listens(mut child: Child, store: &Path, log: &Path) -> anyhow::Result<(Child, u16)> {
+async fn wait_until_it_listens(
+    mut child: Child,
+    store: &Path,
+    (log, said): (&Path, u64),
+) -> anyhow::Result<(Child, u16)> {
     let pid = child.id().context("the nats-server ended at once")?;
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
@@ -116,13 +167,13 @@ async fn wait_until_it_listens(mut child: Child, store: &Path, log: &Path) -> an
             return Ok((child, port));
         }
         if let Some(status) = child.try_wait()? {
-            anyhow::bail!("the nats-server ended with {status}: {}", last_words(log));
+            anyhow::bail!("the nats-server ended with {status}: {}", last_words(log, said));
         }
         sleep(Duration::from_millis(5)).await;
     }
     anyhow::bail!(
         "the nats-server does not listen after ten seconds: {}",
-        last_words(log)
+        last_words(log, said)
     )
 }
 
@@ -138,7 +189,19 @@ fn listening(store: &Path, pid: u32) -> Option<u16> {
     ports.nats.first()?.rsplit(':').next()?.parse().ok()
 }
 
-fn last_words(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    text.lines().rev().take(3).collect::<Vec<_>>().join(" / ")
+/// The last lines of the log after its first `said` bytes, which an earlier server wrote.
+fn last_words(log: &Path, said: u64) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let new = text
+        .get(usize::try_from(said).unwrap_or(usize::MAX)..)
+        .unwrap_or_default();
+    if new.is_empty() {
+        return "it said nothing".to_owned();
+    }
+    String::from_utf8_lossy(new)
+        .lines()
+        .rev()
+        .take(3)
+        .collect::<Vec<_>>()
+        .join(" / ")
 }

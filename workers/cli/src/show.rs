@@ -8,11 +8,11 @@ use jetsaga::{
     subject::EntitySubject,
 };
 
-use crate::output::{Output, human};
+use crate::output::{Output, human, plain};
 
 /// Shows one saga as a tree; waits for its end first if asked to.
 pub(crate) async fn run(nats: &Nats, id: &Token, wait: Option<u64>, out: Output) -> anyhow::Result<()> {
-    let journal = Journal::open(nats).await?;
+    let journal = Journal::new(nats);
     let plan = Plan::of::<Checkout>()?;
     let entity = EntitySubject::new(&plan.saga, id);
     if let Some(seconds) = wait {
@@ -38,7 +38,10 @@ pub(crate) async fn until_final(
             return Ok(found);
         }
         if tokio::time::Instant::now() >= deadline {
-            anyhow::bail!("{} is not finished after {limit:?}", entity.id());
+            match journal.last::<State>(entity, Freshness::Leader).await? {
+                Some(_) => anyhow::bail!("{} is not finished after {limit:?}", entity.id()),
+                None => anyhow::bail!("there is no {} {} after {limit:?}", entity.kind(), entity.id()),
+            }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -67,7 +70,7 @@ pub(crate) fn tree(plan: &Plan, history: &[Recorded<State>]) -> String {
     );
     let turned = state.turned.as_ref().map(|turn| turn.event_id);
     if let Some(turn) = history.iter().find(|r| Some(r.event.event_id) == turned) {
-        let reason = turn.event.reason.as_deref().unwrap_or("no reason given");
+        let reason = plain(turn.event.reason.as_deref().unwrap_or("no reason given"));
         let _ = write!(
             text,
             "\n├─ turned by {} {}: {reason}",
@@ -134,7 +137,7 @@ impl Times<'_> {
             let why = outcome
                 .reason
                 .as_ref()
-                .map(|why| format!(": {why}"))
+                .map(|why| format!(": {}", plain(why)))
                 .unwrap_or_default();
             Some(format!(
                 "{name} {}, {attempts} {plural}{why}",
@@ -144,7 +147,9 @@ impl Times<'_> {
         if let Some(stuck) = &step.stuck {
             lines.push(format!(
                 "STUCK going {} since {}: {}",
-                stuck.direction, stuck.since, stuck.reason
+                stuck.direction,
+                stuck.since,
+                plain(&stuck.reason)
             ));
         } else if step.status == StepStatus::Open {
             lines.push("no outcome yet".to_owned());

@@ -46,7 +46,7 @@ struct Line {
 
 /// Does it.
 pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::Result<()> {
-    let shelf = Shelf::new(Journal::open(nats).await?);
+    let shelf = Shelf::new(Journal::new(nats));
     match command {
         Command::Show { sku } => show(&shelf, sku, out).await,
         Command::Adjust {

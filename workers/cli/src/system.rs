@@ -1,6 +1,8 @@
 use clap::{Args as _, FromArgMatches as _};
 use jetsaga::{Nats, Topology, Worker};
 
+use crate::output::sentence;
+
 /// The flags of every worker of the checkout.
 #[derive(clap::Args, Clone, Debug)]
 pub struct SystemArgs {
@@ -24,7 +26,9 @@ impl SystemArgs {
     pub fn with(flags: &[&str]) -> anyhow::Result<Self> {
         let command = Self::augment_args(clap::Command::new("jetsaga"));
         let line = std::iter::once("jetsaga").chain(flags.iter().copied());
-        Ok(Self::from_arg_matches(&command.try_get_matches_from(line)?)?)
+        let matches = command.try_get_matches_from(line);
+        let args = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        args.map_err(|error| sentence(&error))
     }
 }
 

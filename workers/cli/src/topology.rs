@@ -1,5 +1,5 @@
 use clap::Subcommand;
-use jetsaga::{Difference, Nats};
+use jetsaga::{Difference, Nats, engine::replicas};
 use serde::Serialize;
 
 use crate::{output::Output, system};
@@ -7,16 +7,16 @@ use crate::{output::Output, system};
 /// What to do with the streams and consumers of the checkout.
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Command {
-    /// Create what is missing; what is there is left as it is.
+    /// Create what is missing; what is there is left as it is. Exit code 1 if something there differs.
     Ensure {
         /// Replicas of every stream: 1, 3 or 5.
-        #[arg(long, env = "JETSAGA_REPLICAS", default_value = "1")]
+        #[arg(long, env = "JETSAGA_REPLICAS", default_value = "1", value_parser = replicas)]
         replicas: usize,
     },
     /// Show what is missing or differs. Exit code 1 if anything does.
     Diff {
         /// Replicas of every stream: 1, 3 or 5.
-        #[arg(long, env = "JETSAGA_REPLICAS", default_value = "1")]
+        #[arg(long, env = "JETSAGA_REPLICAS", default_value = "1", value_parser = replicas)]
         replicas: usize,
     },
 }
@@ -32,7 +32,13 @@ pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::R
     match command {
         Command::Ensure { replicas } => {
             let (created, differences) = system::topology(nats, replicas).await?.ensure(nats).await?;
-            report(out, created, &differences)
+            report(out, created, &differences)?;
+            anyhow::ensure!(
+                differences.is_empty(),
+                "{} differences are left as they are",
+                differences.len()
+            );
+            Ok(())
         }
         Command::Diff { replicas } => {
             let differences = system::topology(nats, replicas).await?.diff(nats).await?;

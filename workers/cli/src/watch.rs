@@ -3,9 +3,9 @@ use async_nats::jetstream::{
     consumer::{DeliverPolicy, pull},
 };
 use futures_util::StreamExt as _;
-use jetsaga::{Event, Nats, State, Token, on_signal, subject};
+use jetsaga::{Event, Nats, State, Timestamp, Token, on_signal, subject};
 
-use crate::output::Output;
+use crate::output::{Output, plain};
 
 /// Prints every event of the checkout as it comes, until ctrl-c. It reads only.
 pub(crate) async fn run(nats: &Nats, id: Option<&Token>, out: Output) -> anyhow::Result<()> {
@@ -28,7 +28,10 @@ pub(crate) async fn run(nats: &Nats, id: Option<&Token>, out: Output) -> anyhow:
         let Some(message) = message else {
             anyhow::bail!("the stream of events ended")
         };
-        let event: Event<State> = serde_json::from_slice(&message?.payload)?;
+        let message = message?;
+        let info = message.info().map_err(anyhow::Error::from_boxed)?;
+        let stored_at = Timestamp::from(info.published);
+        let event: Event<State> = serde_json::from_slice(&message.payload)?;
         out.print(&event, |event| {
             let Some(state) = &event.state else {
                 return String::new();
@@ -41,11 +44,11 @@ pub(crate) async fn run(nats: &Nats, id: Option<&Token>, out: Output) -> anyhow:
             let why = event
                 .reason
                 .as_ref()
-                .map(|why| format!("  ({why})"))
+                .map(|why| format!("  ({})", plain(why)))
                 .unwrap_or_default();
             format!(
-                "{}  {:<16} {:<26} {:<12} {}{why}",
-                event.timestamp,
+                "{:<27}  {:<16} {:<26} {:<12} {}{why}",
+                stored_at.to_string(),
                 state.id,
                 event.event_type,
                 state.status,

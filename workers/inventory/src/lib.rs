@@ -25,9 +25,17 @@ pub struct Args {}
 /// The worker.
 ///
 /// # Errors
-/// When the checkout is no plan, or the journal cannot be opened.
+/// When the checkout is no plan.
 pub async fn worker(_: Args, nats: Nats) -> anyhow::Result<Worker> {
-    let shelf = Shelf::new(Journal::open(&nats).await?);
+    over(Journal::new(&nats))
+}
+
+/// The worker whose stock is in this journal.
+///
+/// # Errors
+/// When the checkout is no plan.
+pub fn over(journal: Journal) -> anyhow::Result<Worker> {
+    let shelf = Shelf::new(journal);
     Ok(Worker::new("inventory")
         .step::<Checkout, Inventory>(Warehouse { shelf: shelf.clone() })?
         .handler(

@@ -41,7 +41,7 @@ pub struct Notice {
 /// The worker.
 ///
 /// # Errors
-/// When the webhook's client cannot be made.
+/// When the file can be none, or the webhook's client cannot be made.
 pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
     let outlet = match args.notifier_webhook {
         Some(url) => Outlet::Webhook(
@@ -50,10 +50,26 @@ pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
                 .build()?,
             url,
         ),
-        None => Outlet::File(args.notifier_file),
+        None => Outlet::File(a_file(args.notifier_file)?),
     };
     let types = ["OrderCreated", "OrderShipped", "OrderCancelled"];
     Ok(Worker::new("notifier").handler("notifier", "checkout", &types, Notifier { outlet })?)
+}
+
+/// The file, if it is one or can become one.
+fn a_file(file: PathBuf) -> anyhow::Result<PathBuf> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let why = if file.is_dir() {
+        "is a folder"
+    } else if folder.is_some_and(|folder| !folder.is_dir()) {
+        "is in no folder that exists"
+    } else {
+        return Ok(file);
+    };
+    anyhow::bail!(
+        "NOTIFIER_FILE {} {why}; it takes the path of a file to append to",
+        file.display()
+    )
 }
 
 struct Notifier {

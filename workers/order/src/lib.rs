@@ -20,13 +20,19 @@ pub struct Args {
 /// # Errors
 /// When the checkout is no plan.
 pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
-    Ok(
-        Worker::new("order").own::<Checkout>(args.order_deadline, |payload| {
-            let order = order::accept(payload).map_err(|error| error.to_string())?;
-            let spelled = Payload::of(&order).map_err(|error| error.to_string())?;
-            Ok((order.order_id, spelled))
-        })?,
-    )
+    owner(args.order_deadline)
+}
+
+/// The worker that gives a checkout so long.
+///
+/// # Errors
+/// When the checkout is no plan.
+pub fn owner(deadline: Duration) -> anyhow::Result<Worker> {
+    Ok(Worker::new("order").own::<Checkout>(deadline, |payload| {
+        let order = order::accept(payload).map_err(|error| error.to_string())?;
+        let spelled = Payload::of(&order).map_err(|error| error.to_string())?;
+        Ok((order.order_id, spelled))
+    })?)
 }
 
 fn deadline(text: &str) -> Result<Duration, String> {

@@ -61,7 +61,7 @@ pub(super) async fn measure() -> anyhow::Result<Apart> {
     let site = Site::without_workers(Side::Engine, &orders.plan).await?;
     let (ingress, timers) = through_the_order_worker(&site, &orders).await?;
     let notices = notices(&site).await?;
-    let shelf = Shelf::new(Journal::open(&site.nats).await?);
+    let shelf = Shelf::new(Journal::new(&site.nats));
     for n in 0..PRODUCTS {
         seed(&shelf, &product(n)?, 1_000_000).await?;
     }

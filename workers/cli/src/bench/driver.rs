@@ -1,7 +1,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context as _;
-use async_nats::{HeaderMap, HeaderValue, Request, header};
+use async_nats::{Client, HeaderMap, HeaderValue, Request, header};
 use bytes::Bytes;
 use checkout::{OrderCancelled, OrderShipped};
 use futures_util::{StreamExt as _, stream, stream::FuturesUnordered};
@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// its last.
 pub(super) struct Driver {
     orders: Orders,
+    client: Client,
     journal: Journal,
     created: Option<Bytes>,
     runs: u32,
@@ -42,10 +43,10 @@ impl Driver {
             Side::Engine => None,
             Side::Bare => Some(Book::new(&orders)?.created()),
         };
-        let journal = Journal::open(&site.nats).await?;
         Ok(Self {
             orders,
-            journal,
+            client: site.nats.client.clone(),
+            journal: Journal::new(&site.nats),
             created,
             runs: 0,
         })
@@ -57,7 +58,7 @@ impl Driver {
     /// a consumer, and at most one write early.
     pub(super) async fn run(&mut self, sagas: u64, concurrency: usize, mix: Mix) -> anyhow::Result<Run> {
         self.runs += 1;
-        let client = &self.journal.nats().client;
+        let client = &self.client;
         let heard = |event: &str| format!("evt.checkout.{event}.*");
         let shipped = client.subscribe(heard(OrderShipped::TYPE)).await?;
         let cancelled = client.subscribe(heard(OrderCancelled::TYPE)).await?;
@@ -111,7 +112,7 @@ impl Driver {
                     format!("evt.checkout.*.{id}"),
                 );
                 let request = Request::new().headers(headers).payload(body.clone());
-                let answer = self.journal.nats().client.send_request(subject, request).await?;
+                let answer = self.client.send_request(subject, request).await?;
                 let text = String::from_utf8_lossy(&answer.payload);
                 anyhow::ensure!(!text.contains("\"error\""), "{id} was not placed: {text}");
             }

@@ -33,7 +33,7 @@ use self::{
     report::{About, Level, Report},
     site::Side,
 };
-use crate::output::progress;
+use crate::output::{progress, say};
 
 pub(crate) use self::workers::run as run_worker;
 
@@ -75,7 +75,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     } else {
         measure(&args).await?.judged()?
     };
-    println!("{json}");
+    say(&json)?;
     if let Some(path) = &args.out {
         std::fs::write(path, json + "\n").with_context(|| format!("{} cannot be written", path.display()))?;
     }

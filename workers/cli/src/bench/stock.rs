@@ -46,7 +46,7 @@ struct Cost {
 /// Reserves one piece at a time, first to give both products their history, then to time them by turns.
 pub(super) async fn measure() -> anyhow::Result<Stock> {
     let site = Site::without_workers(Side::Engine, &plan()?).await?;
-    let shelf = Shelf::new(Journal::open(&site.nats).await?);
+    let shelf = Shelf::new(Journal::new(&site.nats));
     let (few, many) = (
         Reserve::new(&shelf, "FEW").await?,
         Reserve::new(&shelf, "MANY").await?,

@@ -86,7 +86,7 @@ pub(crate) async fn run(args: Args, out: Output) -> anyhow::Result<()> {
     let server = NatsServer::start(&store.join("nats"), 0).await?;
     let nats = Nats::connect(&server.url(), "demo").await?;
     system::topology(&nats, 1).await?.ensure(&nats).await?;
-    let journal = Journal::open(&nats).await?;
+    let journal = Journal::new(&nats);
     let shelf = Shelf::new(journal.clone());
     let products = seed::from_file(&shelf, &args.stock).await?;
     let mut fleet = Fleet::start(&store, &server.url(), seed).await?;

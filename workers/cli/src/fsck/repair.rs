@@ -20,14 +20,13 @@ pub(super) async fn repair(nats: &Nats, report: &Report) -> anyhow::Result<Vec<S
     if let Some(filled) = bucket(nats, &report.bucket).await? {
         done.push(filled);
     }
-    let journal = Journal::open(nats).await?;
     let plan = Plan::of::<Checkout>()?;
     for open in report
         .open
         .iter()
         .filter(|it| it.stranded || it.without_timer.is_some())
     {
-        match carry_on(&journal, &plan, open).await {
+        match carry_on(nats, &plan, open).await {
             Ok(carried) => done.extend(carried),
             // A spoilt order keeps no other from being carried on; it stays a violation.
             Err(error) => eprintln!("{} cannot be carried on: {error:#}", open.id),
@@ -66,17 +65,17 @@ async fn bucket(nats: &Nats, bucket: &Bucket) -> anyhow::Result<Option<String>> 
 }
 
 /// Hands an open order on to whoever owes it something.
-async fn carry_on(journal: &Journal, plan: &Plan, open: &Open) -> anyhow::Result<Vec<String>> {
+async fn carry_on(nats: &Nats, plan: &Plan, open: &Open) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
     let id = &open.id;
-    let history = journal
+    let history = Journal::new(nats)
         .history::<State>(&EntitySubject::new(&plan.saga, id))
         .await?;
     let owner = Token::new(OWNER)?;
     let first = history.first().filter(|_| open.without_timer.is_some());
     if let Some(first) = first {
         // The owner arms the deadline of every saga that it hears of.
-        nudge(journal.nats(), &owner, first.sequence).await?;
+        nudge(nats, &owner, first.sequence).await?;
         done.push(format!(
             "{id}: {OWNER} is told of event {} again, to arm its deadline",
             first.sequence
@@ -88,7 +87,7 @@ async fn carry_on(journal: &Journal, plan: &Plan, open: &Open) -> anyhow::Result
         Vec::new()
     };
     for (worker, sequence) in owed {
-        nudge(journal.nats(), &worker, sequence).await?;
+        nudge(nats, &worker, sequence).await?;
         done.push(format!("{id}: {worker} is told of event {sequence} again"));
     }
     Ok(done)

@@ -113,7 +113,7 @@ impl Live {
 
     async fn letters(&self, sink: &mut impl Sink) -> anyhow::Result<()> {
         sink.begin(Source::Letters)?;
-        for letter in Letters::open(&self.nats).await?.list().await? {
+        for letter in Letters::new(&self.nats).list().await? {
             give(sink, Source::Letters, &letter)?;
         }
         Ok(())
