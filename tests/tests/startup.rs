@@ -84,6 +84,26 @@ async fn missing_streams_stop_the_start_unless_they_are_to_be_made() {
     assert_eq!(worker.ended().await.unwrap().0, Some(0));
 }
 
+/// One node with the default policy keeps what a process crash leaves, and says so; whoever asks for more is refused.
+#[tokio::test]
+async fn a_worker_says_what_it_survives_and_refuses_to_run_on_less() {
+    let system = System::bare().await.unwrap();
+    let url = system.server.url();
+    let line = ["worker", "order", "--nats-url", &url, "--provision"];
+    let worker = Process::start(jetsaga().unwrap().args(line)).unwrap();
+    worker.until_said("working").await.unwrap();
+    let words = "process-crash safe: yes; node-loss safe: no (replicas 1); power-loss safe: unknown";
+    assert!(worker.said().contains(words), "{}", worker.said());
+    for (required, says) in [
+        ("node-loss", "a stream has 1 replicas; it takes 3"),
+        ("power-loss", "nobody was asked"),
+    ] {
+        let line = [line.as_slice(), &["--require-durability", required]].concat();
+        let said = refused(&line).await.unwrap();
+        assert!(said.contains(says), "{said}");
+    }
+}
+
 /// That the command fails, and what it says.
 async fn refused(args: &[&str]) -> anyhow::Result<String> {
     let (code, said) = run(args, None).await?;
@@ -253,9 +273,7 @@ async fn dev_runs_an_order_and_ends_with_everything_that_it_started() {
 
     // Ctrl-c in a terminal goes to every process of the group.
     let server = server_of(dir.path()).unwrap();
-    jetsaga_tests::harness::signal("-INT", &format!("-{}", dev.id().unwrap()))
-        .await
-        .unwrap();
+    signal("-INT", &format!("-{}", dev.id().unwrap())).await.unwrap();
     let (code, said) = dev.ended().await.unwrap();
     assert_eq!(code, Some(0), "{said}");
     assert!(!said.contains("ERROR") && !said.contains("WARN"), "{said}");

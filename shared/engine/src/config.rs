@@ -2,6 +2,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 
+use crate::Survives;
+
 /// What every worker can be told, by flag or by environment. Read once; a wrong value stops the start.
 #[derive(Args, Clone, Debug)]
 pub struct EngineArgs {
@@ -28,6 +30,16 @@ pub struct EngineArgs {
     /// Replicas of the streams that are created: 1 (process-crash safe) or 3 or 5 (node-loss safe).
     #[arg(long, env = "JETSAGA_REPLICAS", default_value = "1", value_parser = replicas)]
     pub replicas: usize,
+
+    /// The monitoring addresses of all nats-servers, such as http://nats-0:8222, several with commas: only there do they
+    /// say whether they write through to their disks.
+    #[arg(long, env = "JETSAGA_NATS_MONITORS", value_delimiter = ',', value_parser = monitor)]
+    pub nats_monitors: Vec<String>,
+
+    /// Refuse to run unless nothing acknowledged is lost in such an accident: process-crash, node-loss, power-loss;
+    /// several with commas.
+    #[arg(long, env = "JETSAGA_REQUIRE_DURABILITY", value_delimiter = ',', value_parser = str::parse::<Survives>)]
+    pub require_durability: Vec<Survives>,
 
     /// Create what is missing on the server at the start; without it, missing streams stop the start.
     #[arg(long, env = "JETSAGA_PROVISION", value_parser = provision)]
@@ -133,6 +145,18 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("JETSAGA_HTTP_LISTEN is {text:?}; it takes an address and a port, such as 127.0.0.1:9100 or [::]:9100")
     })
+}
+
+fn monitor(text: &str) -> Result<String, String> {
+    let host = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    match host.filter(|host| !host.is_empty()) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!(
+            "JETSAGA_NATS_MONITORS is {text:?}; it takes URLs such as http://127.0.0.1:8222"
+        )),
+    }
 }
 
 fn otlp_endpoint(text: &str) -> Result<String, String> {

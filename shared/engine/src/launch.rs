@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::{Args, FromArgMatches as _};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{EngineArgs, Nats, Worker, telemetry};
+use crate::{Durability, EngineArgs, Nats, Worker, telemetry};
 
 /// The whole `main` of a worker: reads flags and environment, starts logs, connects, runs, and drains on SIGTERM
 /// or ctrl-c. Exit code 0 after a drain, 1 after an error, 2 for a wrong flag or variable.
@@ -74,6 +74,9 @@ async fn work<F: Future<Output = anyhow::Result<Worker>>>(
     let nats = Nats::connect(&args.nats_url, name).await?;
     let worker = build(nats.clone()).await?;
     provision(&worker, &nats, args).await?;
+    let durability = Durability::read(&nats, &args.nats_monitors).await?;
+    tracing::info!("{durability}");
+    durability.require(&args.require_durability)?;
     worker.run(&nats, args, probes, stop).await
 }
 

@@ -41,6 +41,7 @@ mod station;
 
 mod clock;
 mod config;
+mod durability;
 mod health;
 mod launch;
 mod metrics;
@@ -50,6 +51,7 @@ mod worker;
 
 pub use clock::now;
 pub use config::{EngineArgs, LogFormat, duration, replicas};
+pub use durability::{Durability, Survives};
 pub use handler::{Handler, Heard};
 pub use journal::{AppendError, Freshness, Journal, Moment, ReadError, Recorded};
 pub use launch::{launch, launch_from, on_signal};

@@ -1,10 +1,14 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
-use checkout::{Checkout, OrderCreated};
+use checkout::{
+    Checkout, OrderCreated,
+    books::{Books, Report},
+};
 use jetsaga::{Plan, Recorded, State, Status, saga::evolve};
+use jetsaga_cli::record::{Ledger, Live, until_rest};
 
-use super::{System, until};
+use super::{PATIENCE, System, until};
 
 /// The event types of a history, in their order.
 pub fn types(history: &[Recorded<State>]) -> Vec<&str> {
@@ -51,8 +55,8 @@ pub fn chained(history: &[Recorded<State>]) -> Result<()> {
     Ok(())
 }
 
-/// Every one of these orders is in one final state by one chain, and the money outside agrees. Returns how many
-/// were completed.
+/// Every one of these orders is in one final state by one chain, the money outside agrees, and so do the books of the whole
+/// system once it is at rest. Returns how many of the orders were completed.
 ///
 /// # Errors
 /// Names the order and what is wrong with it.
@@ -85,5 +89,21 @@ pub async fn audit(system: &System, ids: &[String]) -> Result<usize> {
         books.charged - books.refunded == total,
         "{total} is due, but the ledger says {books:?}"
     );
+    let report = system.report().await?;
+    ensure!(report.holds(), "{report}");
     Ok(completed)
+}
+
+impl System {
+    /// Waits until nothing is under way, and returns what the books say of everything that happened.
+    ///
+    /// # Errors
+    /// When something does not come to rest, or cannot be read.
+    pub async fn report(&self) -> Result<Report> {
+        until_rest(&self.nats, PATIENCE).await?;
+        let live = Live::open(&self.nats, Ledger::Provider(self.provider.url.clone()), true).await?;
+        let mut books = Books::new(live.scope())?;
+        live.read(&mut books).await?;
+        Ok(books.close())
+    }
 }

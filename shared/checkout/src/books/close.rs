@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use saga::Token;
 
 use super::{
-    Books, Bucket, Coming, Counts, Finds, Found, Invariant, Leftover, Name, Open, Report, Source, Violation,
-    money, path::End, requests, reserved, rest, thread::Differs,
+    Books, Bucket, Coming, Counts, Finds, Found, Invariant, Name, Open, Report, Source, Violation, money,
+    path::End, requests, reserved, rest, thread::Differs,
 };
 
 impl Books {
@@ -53,9 +53,8 @@ impl Books {
     }
 
     fn coming(&self) -> Coming {
-        let left = |left: &Leftover| left.pending + left.ack_pending > 0;
         Coming {
-            idle: self.has(Source::Consumers) && !self.leftovers.iter().any(left),
+            idle: self.has(Source::Consumers) && rest::idle(&self.leftovers),
             scheduled: self.has(Source::Schedules),
         }
     }

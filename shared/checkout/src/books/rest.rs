@@ -9,10 +9,28 @@ use super::{
 /// What is known of what is still to come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coming {
-    /// Every consumer was read, and none has anything to do.
+    /// Every consumer was read, see [`idle`].
     pub(super) idle: bool,
     /// What the server still has to send was read.
     pub(super) scheduled: bool,
+}
+
+/// The consumers that carry an order on. One that does not exist yet hears everything once it does.
+const CARRIERS: [&str; 4] = [
+    "checkout-owner",
+    "checkout-payment",
+    "checkout-inventory",
+    "checkout-shipping",
+];
+
+/// True if every consumer that could carry an order on exists, and no consumer has anything to do.
+pub(super) fn idle(leftovers: &[Leftover]) -> bool {
+    let exists = |name: &&str| {
+        leftovers
+            .iter()
+            .any(|left| left.stream == "EVENTS" && left.consumer == **name)
+    };
+    CARRIERS.iter().all(exists) && leftovers.iter().all(|left| left.pending + left.ack_pending == 0)
 }
 
 /// What a consumer has left to do when everything should be done.

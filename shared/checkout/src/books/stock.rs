@@ -164,14 +164,7 @@ impl Movers<'_> {
                 }
             }
         }
-        Some(match (what, &change.cause) {
-            ("StockReserved", _) => [-by, by, 0],
-            ("StockReleased", _) | ("StockWithdrawn", Cause::OrderId(_)) => [by, -by, 0],
-            ("StockShipped", _) => [0, -by, by],
-            ("StockAdjusted", _) => [by, 0, 0],
-            ("StockWithdrawn", Cause::AdjustmentId(_)) => [-by, 0, 0],
-            _ => [0, 0, 0],
-        })
+        Some(shift(what, &change.cause, by))
     }
 
     /// What goes back when somebody's event takes another's operation out.
@@ -190,5 +183,17 @@ impl Movers<'_> {
                 [-by, 0, 0]
             }
         }
+    }
+}
+
+/// Units that an event moves between on hand, reserved and shipped.
+fn shift(what: &str, cause: &Cause, by: i64) -> [i64; 3] {
+    match (what, cause) {
+        ("StockReserved", _) => [-by, by, 0],
+        ("StockReleased", _) | ("StockWithdrawn", Cause::OrderId(_)) => [by, -by, 0],
+        ("StockShipped", _) => [0, -by, by],
+        ("StockAdjusted", _) => [by, 0, 0],
+        ("StockWithdrawn", Cause::AdjustmentId(_)) => [-by, 0, 0],
+        _ => [0, 0, 0],
     }
 }

@@ -11,8 +11,10 @@ impl Run {
     /// order is a letter.
     pub(crate) fn clean() -> Self {
         let mut run = Self::default();
-        run.consumers =
-            json!([{"stream": "EVENTS", "consumer": "checkout-payment", "pending": 0, "ackPending": 0}]);
+        let carriers = ["payment", "owner", "inventory", "shipping"].map(
+            |name| json!({"stream": "EVENTS", "consumer": format!("checkout-{name}"), "pending": 0, "ackPending": 0}),
+        );
+        run.consumers = json!(carriers);
         run.carry_out(Operation::adjust(token("seed-A"), token("A"), 10));
         run.carry_out(Operation::adjust(token("seed-B"), token("B"), 10));
         run.ship("SHIP");

@@ -13,7 +13,7 @@ use jetsaga::Nats;
 use serde::Serialize;
 
 use crate::{
-    output::{Output, late_progress},
+    output::{Output, late_progress, plain, say},
     record::{Folder, Ledger, Live, Sink},
 };
 
@@ -57,7 +57,7 @@ pub(crate) async fn run(nats: &Nats, args: Args, out: Output) -> anyhow::Result<
     let mut repaired = None;
     if args.repair {
         if !report.holds() && !out.json {
-            println!("before the repair:\n{report}\n");
+            say(&format!("before the repair:\n{}\n", shown(&report)))?;
         }
         let done = repair::repair(nats, &report).await?;
         if !done.is_empty() {
@@ -75,7 +75,14 @@ pub(crate) async fn run(nats: &Nats, args: Args, out: Output) -> anyhow::Result<
 fn text(outcome: &Outcome) -> String {
     let repaired = outcome.repaired.iter().flatten();
     let lines: Vec<String> = repaired.map(|done| format!("repaired: {done}\n")).collect();
-    format!("{}{}", lines.concat(), outcome.report)
+    format!("{}{}", lines.concat(), shown(&outcome.report))
+}
+
+/// The report, fit for a terminal: letters in its stories hold what others wrote.
+fn shown(report: &Report) -> String {
+    let text = report.to_string();
+    let lines: Vec<String> = text.lines().map(plain).collect();
+    lines.join("\n")
 }
 
 async fn check(nats: &Nats, args: &Args, save: Option<&PathBuf>) -> anyhow::Result<Report> {
