@@ -91,10 +91,7 @@ async fn sigterm_finishes_what_was_taken_and_ends_well() {
         .unwrap();
     let (process, probes) = payment(&system, "10s", &[]).await.unwrap();
     until_in_flight(&system, &ids).await.unwrap();
-    assert_eq!(
-        ask(&format!("{probes}/readyz")).await,
-        Some((200, "ready\n".to_owned()))
-    );
+    until_ready(&probes, 200).await.unwrap();
 
     process.terminate().await.unwrap();
     process.until_said("draining").await.unwrap();
@@ -180,6 +177,7 @@ async fn the_probes_say_that_it_lives_and_is_ready_and_what_it_counted() {
     let _others = system.start_all(&others).await.unwrap();
     let (_process, probes) = payment(&system, "1s", &[]).await.unwrap();
     system.until_final(&ids[0]).await.unwrap();
+    until_ready(&probes, 200).await.unwrap();
 
     for (probe, says) in [("livez", "alive\n"), ("readyz", "ready\n")] {
         let answer = ask(&format!("{probes}/{probe}")).await;
@@ -204,6 +202,20 @@ async fn a_worker_lives_but_is_not_ready_while_its_server_is_away() {
 
     process.terminate().await.unwrap();
     assert_eq!(process.ended().await.unwrap().0, Some(0));
+}
+
+#[tokio::test]
+async fn a_worker_without_its_consumer_is_not_ready_until_it_is_back() {
+    let system = System::bare().await.unwrap();
+    let (_process, probes) = payment(&system, "1s", &[]).await.unwrap();
+    until_ready(&probes, 200).await.unwrap();
+    let events = system.js.get_stream("EVENTS").await.unwrap();
+    events.delete_consumer("checkout-payment").await.unwrap();
+    until_ready(&probes, 503).await.unwrap();
+
+    let worker = system.worker(Role::Payment, &system.nats).await.unwrap();
+    worker.topology(1).ensure(&system.nats).await.unwrap();
+    until_ready(&probes, 200).await.unwrap();
 }
 
 /// Waits until `/readyz` answers this.

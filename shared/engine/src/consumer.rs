@@ -14,7 +14,7 @@ use async_nats::jetstream::{
     consumer::{PullConsumer, pull},
 };
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::{
     sync::watch,
     time::{Instant, timeout, timeout_at},
@@ -125,6 +125,7 @@ impl<T: Trigger> ConsumerLoop<T> {
     ) -> anyhow::Result<()> {
         let (mut messages, ack_wait) = alongside(work, self.messages()).await?;
         desk.heed(ack_wait);
+        let _working = Working::begin(&self.nats.metrics.consumers_working);
         let mut stopped = pin!(self.stop.wait_for(|stop| *stop));
         loop {
             tokio::select! {
@@ -156,6 +157,22 @@ impl<T: Trigger> ConsumerLoop<T> {
             .heartbeat(Duration::from_secs(10))
             .messages();
         Ok((messages.await?, ack_wait))
+    }
+}
+
+/// Counts one more while it lives.
+struct Working(Gauge);
+
+impl Working {
+    fn begin(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

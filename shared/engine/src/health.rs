@@ -11,7 +11,8 @@ struct Probes {
     stop: watch::Receiver<bool>,
 }
 
-/// Serves `/livez` (the process runs), `/readyz` (it is connected and takes work; 503 while it drains) and
+/// Serves `/livez` (the process runs), `/readyz` (it is connected and takes work from every consumer; 503 while it does
+/// not, and while it drains) and
 /// `/metrics` (Prometheus text) until `stop`.
 pub(crate) async fn serve(
     listener: TcpListener,
@@ -40,8 +41,15 @@ async fn ready(State(probes): State<Arc<Probes>>) -> (StatusCode, &'static str) 
     if *probes.stop.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
     }
-    match probes.nats.client.connection_state() {
-        async_nats::connection::State::Connected => (StatusCode::OK, "ready\n"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "not connected to nats\n"),
+    if probes.nats.client.connection_state() != async_nats::connection::State::Connected {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not connected to nats\n");
     }
+    let metrics = &probes.nats.metrics;
+    if metrics.consumers_working.get() < metrics.consumers.get() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no messages come from a consumer\n",
+        );
+    }
+    (StatusCode::OK, "ready\n")
 }

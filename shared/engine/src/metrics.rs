@@ -40,6 +40,10 @@ pub struct Metrics {
     pub leader_reads: Counter,
     /// Messages in work now.
     pub in_flight: Gauge,
+    /// Consumers that this process serves.
+    pub consumers: Gauge,
+    /// Those of them that messages come from: one that was deleted, or whose server is away, is started again and again.
+    pub consumers_working: Gauge,
 }
 
 /// Labels: which consumer.
@@ -86,6 +90,8 @@ impl Metrics {
             reads: Counter::default(),
             leader_reads: Counter::default(),
             in_flight: Gauge::default(),
+            consumers: Gauge::default(),
+            consumers_working: Gauge::default(),
         };
         let mut registry = Registry::with_prefix("jetsaga");
         metrics.register(&mut registry);
@@ -133,6 +139,12 @@ impl Metrics {
             self.leader_reads.clone(),
         );
         registry.register("in_flight", "Messages in work", self.in_flight.clone());
+        registry.register("consumers", "Consumers served", self.consumers.clone());
+        registry.register(
+            "consumers_working",
+            "Consumers that messages come from",
+            self.consumers_working.clone(),
+        );
     }
 }
 

@@ -369,6 +369,7 @@ impl Employ for Crew<'_> {
                 pace: self.pace,
                 stop: self.stop.clone(),
             };
+            self.nats.metrics.consumers.inc();
             self.tasks.spawn(consumer.run());
         }
     }
