@@ -1,4 +1,5 @@
-//! What the tests share: a whole system on a real nats-server, and the model of the protocol.
+//! What the tests share: a whole system on a real nats-server, the fault run, and the model of the protocol.
 
+pub mod faultrun;
 pub mod harness;
 pub mod model;

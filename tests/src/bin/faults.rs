@@ -1,0 +1,34 @@
+//! The fault run, by hand or for a test: see `jetsaga_tests::faultrun`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser as _;
+use jetsaga_tests::faultrun::{Args, Report, run};
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let report = runtime.block_on(interruptible(args.clone()))?;
+    drop(runtime); // with it goes whatever was started
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{}", report.table());
+    }
+    let fine = report.violations.is_empty() != args.expect_violation;
+    Ok(if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs until the end or until a signal comes; every process that was started ends with it.
+async fn interruptible(args: Args) -> Result<Report> {
+    let mut stop = jetsaga::on_signal()?;
+    tokio::select! {
+        done = run(args) => done,
+        _ = stop.wait_for(|stop| *stop) => bail!("stopped by a signal"),
+    }
+}
