@@ -13,8 +13,8 @@ use super::{
     orders::{Request, request},
 };
 
-/// Places orders at a steady rate until told to stop, then waits for what was asked. Returns the ids of the healthy
-/// ones.
+/// Places orders at a steady rate until told to stop, then sends nothing more and waits for what was asked. Returns the
+/// ids of the healthy ones.
 ///
 /// # Errors
 /// When an order cannot be made.
@@ -36,21 +36,23 @@ pub(super) async fn drive(
         if request.healthy {
             healthy.push(request.first.order_id.clone());
         }
-        asked.spawn(place(asker.clone(), request));
+        asked.spawn(place(asker.clone(), request, stop.clone()));
         while asked.try_join_next().is_some() {}
     }
     while asked.join_next().await.is_some() {}
     Ok(healthy)
 }
 
-/// Sends an order and all that follows it.
-async fn place(asker: Arc<Asker>, request: Request) {
+/// Sends an order and all that follows it, until `stop`.
+async fn place(asker: Arc<Asker>, request: Request, stop: watch::Receiver<bool>) {
     let mut sent = JoinSet::new();
     for (pause, message) in request.later {
-        let asker = asker.clone();
+        let (asker, stop) = (asker.clone(), stop.clone());
         sent.spawn(async move {
-            sleep(pause).await;
-            asker.ask(message).await
+            tokio::select! {
+                () = sleep(pause) => drop(asker.ask(message).await),
+                () = stopped(stop) => {}
+            }
         });
     }
     if asker.ask(request.first).await == Outcome::Ok {
@@ -59,4 +61,8 @@ async fn place(asker: Arc<Asker>, request: Request) {
         }
     }
     while sent.join_next().await.is_some() {}
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await); // a dropped sender stops as well
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 pub(super) struct Message {
     /// The order that it is about, as far as one can tell.
     pub(super) order_id: String,
-    /// Its event id; empty if it has none.
-    pub(super) event_id: String,
+    /// Its event id, if it has one.
+    pub(super) event_id: Option<String>,
     /// The event type that its subject names.
     pub(super) event_type: String,
     /// What is published.
@@ -48,7 +48,8 @@ pub(super) enum Outcome {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Line {
     pub(super) order_id: String,
-    pub(super) event_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) event_id: Option<String>,
     pub(super) event_type: String,
     /// When it was published first.
     pub(super) asked_at: Timestamp,
@@ -61,4 +62,11 @@ pub(super) struct Line {
     pub(super) expected: Expected,
     /// True once the inbox has confirmed it: then it may not be lost.
     pub(super) stored: bool,
+}
+
+impl Line {
+    /// True for the first message of a good order.
+    pub(super) fn is_order(&self) -> bool {
+        self.event_type == "OrderCreated" && self.expected == Expected::Good
+    }
 }

@@ -149,8 +149,8 @@ impl Kind {
     pub(super) const fn weight(self) -> u32 {
         match self {
             Self::PoisonBurst | Self::RollingRestart | Self::Replay => 0,
-            Self::DiskFull | Self::WorkerFrozen | Self::Crowd => 2,
-            Self::NodeKilled | Self::Together => 3,
+            Self::DiskFull | Self::Crowd => 2,
+            Self::NodeKilled | Self::Together => 6,
             Self::WorkerKilled => 16,
             Self::StreamStepDown | Self::ConsumerStepDown => 8,
             _ => 5,
@@ -167,11 +167,6 @@ impl Kind {
                 | Self::CorruptEvents
                 | Self::Crowd
         )
-    }
-
-    /// True if the leader of the journal may die of it.
-    pub const fn kills_a_leader(self) -> bool {
-        matches!(self, Self::NodeKilled | Self::Together)
     }
 }
 

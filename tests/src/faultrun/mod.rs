@@ -3,7 +3,7 @@
 //!
 //! Reading order: `kind` (what can go wrong), `schedule` (when it does: a pure function of the seed), `site` (the
 //! cluster, the proxies and the processes), `driver` and `orders` (what is asked of the system, and what it answers),
-//! `nemesis` and `strikes` (how each fault is done and healed), `follow` (what the journal says meanwhile), `books`
+//! `nemesis` and `strikes` (how each fault is done and healed), `follow` (what the journal says meanwhile), `verdict`
 //! (what has to hold at the end), and `run`, which puts them together.
 
 mod kind;
@@ -26,14 +26,15 @@ mod nemesis;
 mod persist;
 mod strikes;
 
-mod books;
 mod entity;
 mod follow;
 mod latency;
 mod ledger;
 mod rest;
+mod verdict;
 
 mod args;
+mod measure;
 mod report;
 mod run;
 

@@ -26,6 +26,8 @@ pub(super) struct Struck {
     pub(super) target: String,
     /// When it was healed.
     pub(super) until: Timestamp,
+    /// True if the leader of the journal died of it.
+    pub(super) leader: bool,
     /// What there is to say about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) note: Option<String>,
@@ -39,6 +41,8 @@ pub(super) struct Struck {
 pub(super) struct Done {
     /// What there is to say about it.
     pub(super) note: Option<String>,
+    /// True if the leader of the journal died of it.
+    pub(super) leader: bool,
     /// What the system should have stood and did not.
     pub(super) violation: Option<String>,
 }
@@ -114,6 +118,7 @@ async fn strike(site: Arc<Site>, asker: Arc<Asker>, fault: Fault, log: Arc<Log>)
         kind: fault.kind,
         target: fault.target.to_string(),
         until: now(),
+        leader: done.leader,
         note: done.note,
         violation: done.violation,
     });

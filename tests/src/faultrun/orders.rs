@@ -133,7 +133,8 @@ fn placed(seed: u64, id: &str, order: &OrderCreated) -> Result<Message> {
 
 /// The same order with another street, or another order under the same event id.
 fn conflict(first: &Message, mut order: OrderCreated, same_order: bool) -> Result<Message> {
-    let (mut id, mut event_id) = (first.order_id.clone(), first.event_id.clone());
+    let mut id = first.order_id.clone();
+    let mut event_id = first.event_id.clone().unwrap_or_default();
     if same_order {
         order.shipping_address.street = "1 Other St".into();
         event_id = EventId::derived("faults", &id, "conflict").to_string();
@@ -169,7 +170,7 @@ fn message(id: &str, event_id: &str, event_type: &str, payload: &Value, expected
     });
     Message {
         order_id: id.to_owned(),
-        event_id: event_id.to_owned(),
+        event_id: Some(event_id.to_owned()),
         event_type: event_type.to_owned(),
         body: Bytes::from(event.to_string()),
         expected,

@@ -1,35 +1,29 @@
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use jetsaga::{Status, Timestamp, now};
+use jetsaga::{Timestamp, now};
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
     Args, Report,
     asker::Asker,
-    books,
     driver::drive,
     fleet::DRAIN_LIMIT,
     follow::Follower,
-    history::{Expected, Line},
-    latency::{Latency, Trip, Window, longest_pause},
     ledger::Money,
-    nemesis::{Log, Struck, nemesis},
+    measure::{Material, measure, millis},
+    nemesis::{Log, nemesis},
     persist::persist,
-    report::ByKind,
     rest::{DRAINED, at_rest},
     schedule::{Outline, schedule},
     site::Site,
+    verdict,
 };
 
-/// How long a fault is felt after it is healed: an acknowledgement wait of ten seconds, and a retry.
-const AFTERMATH: Duration = Duration::from_secs(15);
-/// How long a healthy order may wait while nothing that may interrupt it goes on.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the last answers, and what is slow to heal, may take.
 const LAST: Duration = Duration::from_secs(240);
 /// How long the provider may take to show its ledger.
@@ -49,20 +43,17 @@ struct Run {
     seen: Vec<String>,
 }
 
-/// Starts a system, breaks it by the schedule while orders are placed, waits until it is at rest, and judges it.
-/// Whatever was started has ended when this returns or is dropped.
+/// Starts a system in `dir`, breaks it by the schedule while orders are placed, waits until it is at rest, and judges
+/// it. Whatever was started has ended when this returns, or with the runtime if it is dropped.
 ///
 /// # Errors
 /// When the run could not be carried out: then it says nothing about the system.
-pub async fn run(args: Args) -> Result<Report> {
+pub async fn run(args: Args, dir: &Path) -> Result<Report> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..u64::from(u32::MAX)));
     eprintln!("seed {seed}: repeat this run with --seed {seed}");
     let outline = args.outline(seed)?;
-    let temporary = tempfile::tempdir()?;
-    let dir = args.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
-    std::fs::create_dir_all(&dir).with_context(|| format!("--keep {} cannot be made", dir.display()))?;
     let log = Log::create(&dir.join("faults.jsonl"))?;
-    let site = Site::start(&dir, args.flaw.as_deref()).await?;
+    let site = Site::start(dir, args.flaw.as_deref()).await?;
     let run = Run {
         follower: Follower::start(&site)?,
         asker: Asker::start(&site).await?,
@@ -74,58 +65,78 @@ pub async fn run(args: Args) -> Result<Report> {
         money: Money::default(),
         seen: Vec::new(),
     };
-    run.whole(&dir).await
+    run.whole(dir).await
+}
+
+/// The orders that are being placed, until told to stop; then the ids of the healthy ones.
+struct Driving {
+    stop: watch::Sender<bool>,
+    orders: JoinHandle<Result<Vec<String>>>,
 }
 
 impl Run {
     async fn whole(mut self, dir: &Path) -> Result<Report> {
-        let healthy = self.break_things().await?;
-        let rest = self.come_to_rest().await;
-        let mut report = self.judge(&healthy, rest).await?;
+        let driving = self.drive();
+        let (healthy, rest) = if self.break_things().await? {
+            let (healthy, rest) = self.come_to_rest(driving).await?;
+            (Some(healthy), rest)
+        } else {
+            (None, Ok(Duration::ZERO))
+        };
+        let mut report = self.judge(healthy.as_deref(), rest).await?;
         report.violations.append(&mut self.stop().await);
-        books::lines(&dir.join("history.jsonl"), &self.asker.lines())?;
+        verdict::lines(&dir.join("history.jsonl"), &self.asker.lines())?;
         std::fs::write(dir.join("run.json"), serde_json::to_vec_pretty(&report)?)?;
         Ok(report)
     }
 
-    /// Places orders and does every fault. Returns the healthy orders.
-    async fn break_things(&mut self) -> Result<Vec<String>> {
+    fn drive(&mut self) -> Driving {
         let (stop, stopped) = watch::channel(false);
-        let (seed, begun) = (self.outline.seed, Instant::now());
         self.begun = now();
-        let driving = tokio::spawn(drive(self.asker.clone(), seed, self.args.rate, stopped));
-        let faults = schedule(&self.outline);
-        eprintln!("{} faults in {:?}", faults.len(), self.outline.length);
-        let doing = nemesis(
-            self.site.clone(),
-            self.asker.clone(),
-            faults,
-            begun,
-            self.log.clone(),
-        );
-        let mut doing = tokio::spawn(doing);
-        let early = self.watch(&mut doing, begun + self.outline.length).await?;
-        stop.send_replace(true);
-        if early {
-            doing.abort();
-            return Ok(Vec::new());
+        let orders = drive(self.asker.clone(), self.outline.seed, self.args.rate, stopped);
+        Driving {
+            stop,
+            orders: tokio::spawn(orders),
         }
-        let ended = timeout(LAST, async { anyhow::Ok((driving.await??, doing.await??)) });
-        Ok(ended.await.context("the last orders or faults do not end")??.0)
     }
 
-    /// Waits for the end of the time; if a violation is expected, only until one is seen. True if it was seen.
-    async fn watch(&mut self, doing: &mut JoinHandle<Result<()>>, end: Instant) -> Result<bool> {
-        while Instant::now() < end {
-            sleep_until(end.min(Instant::now() + Duration::from_secs(2))).await;
-            if doing.is_finished() && Instant::now() < end && !self.args.expect_violation {
-                sleep_until(end).await;
-            }
-            if self.args.expect_violation && self.violated().await {
-                return Ok(true);
-            }
+    /// Does every fault, until the time is over. False if a violation was awaited and seen before.
+    async fn break_things(&mut self) -> Result<bool> {
+        let (site, asker, log) = (self.site.clone(), self.asker.clone(), self.log.clone());
+        let (faults, begun) = (schedule(&self.outline), Instant::now());
+        let end = begun + self.outline.length;
+        eprintln!("{} faults in {:?}", faults.len(), self.outline.length);
+        let doing = async {
+            nemesis(site, asker, faults, begun, log).await?;
+            sleep_until(end).await;
+            anyhow::Ok(true)
+        };
+        let awaited = self.args.expect_violation;
+        tokio::select! {
+            done = doing => done,
+            () = self.until_violated(), if awaited => Ok(false),
         }
-        Ok(false)
+    }
+
+    /// Stops placing orders, and waits until all is at rest: how long that took, or what is left.
+    async fn come_to_rest(&self, driving: Driving) -> Result<(Vec<String>, Result<Duration, String>)> {
+        eprintln!("{} healed; waiting until all is at rest", now());
+        driving.stop.send_replace(true);
+        let first = at_rest(&self.site).await;
+        // Who waits for an answer in vain keeps nobody else busy; what is asked late does.
+        let healthy = timeout(LAST, driving.orders).await;
+        let healthy = healthy.context("the last orders are not answered")???;
+        let rest = match (first, at_rest(&self.site).await) {
+            (Ok(first), Ok(second)) => Ok(first + second),
+            (_, Err(left)) | (Err(left), _) => Err(left),
+        };
+        Ok((healthy, rest))
+    }
+
+    async fn until_violated(&mut self) {
+        while !self.violated().await {
+            sleep(Duration::from_secs(2)).await;
+        }
     }
 
     /// True if something is seen already that should not be.
@@ -140,109 +151,40 @@ impl Run {
         seen > 0
     }
 
-    async fn come_to_rest(&mut self) -> Result<Duration, String> {
-        if self.args.expect_violation && self.violated().await {
-            return Ok(Duration::ZERO);
-        }
-        eprintln!("{} healed; waiting until all is at rest", now());
-        at_rest(&self.site).await
-    }
-
-    async fn judge(&mut self, healthy: &[String], rest: Result<Duration, String>) -> Result<Report> {
-        let early = self.args.expect_violation && self.violated().await;
-        let mut violations = Vec::new();
-        if !early {
+    /// The report, with every sentence that does not hold. After an early stop only what was seen already is told.
+    async fn judge(&mut self, healthy: Option<&[String]>, rest: Result<Duration, String>) -> Result<Report> {
+        if healthy.is_some() {
             self.follower.catch_up(&self.site).await?;
             let (fleet, place) = (&self.site.fleet, self.money.place());
             let lines = persist("the ledger is read", LEDGER, || fleet.ledger(place)).await?;
             let mut twice = self.money.read(&lines)?;
             self.seen.append(&mut twice);
-            violations = books::check(&self.asker.lines(), &self.follower.sagas(), &self.money);
-        } else {
-            violations.extend(self.follower.sagas().violations.iter().cloned());
         }
+        let (lines, struck) = (self.asker.lines(), self.log.all());
+        let sagas = self.follower.sagas();
+        let material = Material {
+            outline: &self.outline,
+            begun: self.begun,
+            healthy: healthy.unwrap_or_default(),
+            lines: &lines,
+            struck: &struck,
+            sagas: &sagas,
+        };
+        let mut report = measure(&material, self.args.rate);
+        let violations = &mut report.violations;
         violations.append(&mut self.seen);
+        violations.extend(match healthy {
+            Some(_) => verdict::check(&lines, &sagas, &self.money),
+            None => sagas.violations.clone(),
+        });
         violations.extend(self.site.fleet.surprises());
         match &rest {
             Ok(took) if *took > DRAINED => violations.push(format!("it took {took:?} to come to rest")),
             Err(left) => violations.push(format!("it does not come to rest: {left}")),
             Ok(_) => {}
         }
-        let mut report = self.measure(healthy);
         report.drain_ms = rest.ok().map(millis);
-        report.violations.splice(0..0, violations);
         Ok(report)
-    }
-
-    /// What can be read from the journal, the history and the log of faults.
-    fn measure(&self, healthy: &[String]) -> Report {
-        let (lines, struck) = (self.asker.lines(), self.log.all());
-        let trips = self.trips(healthy, &lines);
-        let quiet_end = self.begun.after(self.outline.quiet);
-        let (completed, cancelled) = {
-            let sagas = self.follower.sagas();
-            (sagas.count(Status::Completed), sagas.count(Status::Cancelled))
-        };
-        let mut report = Report {
-            seed: self.outline.seed,
-            seconds: self.outline.length.as_secs(),
-            rate: self.args.rate,
-            orders: lines
-                .iter()
-                .filter(|line| line.event_type == "OrderCreated" && line.expected == Expected::Good)
-                .count(),
-            completed,
-            cancelled,
-            answers: BTreeMap::new(),
-            faults: struck.len(),
-            kinds: by_kind(&struck, &trips),
-            quiet: Latency::of(trips.iter().filter(|trip| trip.ended < quiet_end)),
-            under_faults: Latency::of(trips.iter().filter(|trip| trip.ended >= quiet_end)),
-            longest_pause_ms: millis(self.pause(&struck)),
-            drain_ms: None,
-            violations: struck
-                .iter()
-                .filter_map(|struck| struck.violation.clone())
-                .collect(),
-        };
-        for line in &lines {
-            *report.answers.entry(line.outcome).or_default() += 1;
-        }
-        report.violations.extend(kept_waiting(&trips, &struck));
-        report
-    }
-
-    /// The healthy orders that came to an end.
-    fn trips(&self, healthy: &[String], lines: &[Line]) -> Vec<Trip> {
-        let asked: BTreeMap<&str, Timestamp> = lines
-            .iter()
-            .filter(|line| line.expected == Expected::Good && line.event_type == "OrderCreated")
-            .map(|line| (line.order_id.as_str(), line.asked_at))
-            .collect();
-        let sagas = self.follower.sagas();
-        let trip = |id: &String| {
-            Some(Trip {
-                id: id.clone(),
-                asked: *asked.get(id.as_str())?,
-                ended: sagas.get(id)?.ended?,
-            })
-        };
-        healthy.iter().filter_map(trip).collect()
-    }
-
-    fn pause(&self, struck: &[Struck]) -> Duration {
-        let led = |struck: &&Struck| {
-            struck
-                .note
-                .as_ref()
-                .is_some_and(|note| note.contains("which led EVENTS"))
-        };
-        let killed = struck
-            .iter()
-            .filter(|struck| struck.kind.kills_a_leader())
-            .filter(led);
-        let moments: Vec<Timestamp> = killed.map(|struck| struck.at).collect();
-        longest_pause(&self.follower.sagas().beats, &moments)
     }
 
     /// Ends every worker as an orchestrator would. Returns what did not end well.
@@ -259,50 +201,4 @@ impl Run {
         }
         wrong
     }
-}
-
-/// Healthy orders that waited for more than half a minute while nothing went on that may interrupt them, and nothing
-/// of the sort had ended just before.
-fn kept_waiting(trips: &[Trip], struck: &[Struck]) -> Vec<String> {
-    let mut excuses: Vec<Window> = struck
-        .iter()
-        .filter(|struck| struck.kind.interrupts())
-        .map(|struck| Window {
-            from: struck.at,
-            until: struck.until.after(AFTERMATH),
-        })
-        .collect();
-    excuses.sort_by_key(|window| window.from);
-    let waited = |trip: &Trip| {
-        let waited = trip.outside(&excuses);
-        (waited > PATIENCE).then(|| format!("{} waited {waited:?} while nothing interrupted it", trip.id))
-    };
-    trips.iter().filter_map(waited).collect()
-}
-
-fn by_kind(struck: &[Struck], trips: &[Trip]) -> BTreeMap<super::Kind, ByKind> {
-    let mut kinds = BTreeMap::new();
-    for kind in struck.iter().map(|struck| struck.kind) {
-        kinds.entry(kind).or_insert_with(ByKind::default).count += 1;
-    }
-    for (kind, by) in &mut kinds {
-        let windows = struck
-            .iter()
-            .filter(|struck| struck.kind == *kind)
-            .map(|struck| Window {
-                from: struck.at,
-                until: struck.until,
-            });
-        let windows: Vec<Window> = windows.collect();
-        by.latency = Latency::of(
-            trips
-                .iter()
-                .filter(|trip| windows.iter().any(|w| trip.overlaps(*w))),
-        );
-    }
-    kinds
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -115,7 +115,7 @@ fn poison(dice: u64, n: usize) -> Message {
     };
     Message {
         order_id: id,
-        event_id: String::new(),
+        event_id: None,
         event_type: "OrderCreated".to_owned(),
         body: Bytes::from(body),
         expected: Expected::Bad,

@@ -51,6 +51,6 @@ pub(super) async fn rolling_restart(fleet: &Fleet) -> Result<Done> {
 pub(super) fn note(text: &str) -> Done {
     Done {
         note: Some(text.to_owned()),
-        violation: None,
+        ..Done::default()
     }
 }

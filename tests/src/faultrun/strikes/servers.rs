@@ -23,8 +23,10 @@ pub(super) async fn killed(site: &Site, target: Target, lasts: Duration) -> Resu
     sleep(lasts).await;
     site.cluster.start_node(node).await?;
     site.cluster.whole().await?;
-    let led = if node == leader { ", which led EVENTS" } else { "" };
-    Ok(note(&format!("nats-{}{led}", node + 1)))
+    Ok(Done {
+        leader: node == leader,
+        ..note(&format!("nats-{}", node + 1))
+    })
 }
 
 /// Kills a worker and the leader of the journal while the inbox gets another leader, and starts both again.
@@ -46,10 +48,10 @@ pub(super) async fn together(site: &Site, worker: &Slot, lasts: Duration) -> Res
     site.cluster.start_node(node).await?;
     site.cluster.whole().await?;
     let stepped = if stepped.is_ok() { "" } else { " did not" };
-    Ok(note(&format!(
-        "nats-{}, which led EVENTS; INBOX{stepped} stepped down",
-        node + 1
-    )))
+    Ok(Done {
+        leader: true,
+        ..note(&format!("nats-{}; INBOX{stepped} stepped down", node + 1))
+    })
 }
 
 /// Has a stream elect another leader.
