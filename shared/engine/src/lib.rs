@@ -12,6 +12,7 @@ mod topology;
 
 mod delivery;
 mod letters;
+mod nudge;
 mod schedule;
 mod seen;
 mod setback;
@@ -40,6 +41,7 @@ pub use launch::{launch, launch_from, on_signal};
 pub use letters::{Letter, Letters, Reason};
 pub use metrics::{ByConsumer, ByEvent, ByReason, Metrics};
 pub use nats::{ConnectError, Nats, OLDEST_SERVER};
+pub use nudge::nudge;
 pub use owner::{Accept, MAX_INBOUND, REPLY};
 pub use step::{Compensate, Effect, Outcome, Perform, Settled, done, refuse};
 pub use telemetry::{Telemetry, start as start_telemetry};

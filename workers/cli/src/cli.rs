@@ -3,7 +3,9 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand};
 use jetsaga::{Nats, Timestamp, Token};
 
-use crate::{bench, demo, dev, letters, output::Output, past, place, show, stock, topology, watch, work};
+use crate::{
+    bench, demo, dev, fsck, letters, output::Output, past, place, show, stock, topology, watch, work,
+};
 
 /// Sagas on NATS JetStream: run the checkout, and see what it does.
 #[derive(Parser, Clone, Debug)]
@@ -69,6 +71,8 @@ enum Command {
         #[arg(long)]
         sequence: Option<u64>,
     },
+    /// Check that everything holds: journal, state bucket, money, stock and dead letters. Exit code 1 if not.
+    Fsck(fsck::Args),
     /// List, show, redrive or drop dead letters.
     #[command(subcommand)]
     Letters(letters::Command),
@@ -139,6 +143,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
             time,
             sequence,
         } => past::at(&connect().await?, &kind, &id, past::moment(time, sequence)?, out).await,
+        Command::Fsck(args) => fsck::run(&connect().await?, args, out).await,
         Command::Letters(command) => letters::run(&connect().await?, command, out).await,
         Command::Topology(command) => topology::run(&connect().await?, command, out).await,
         Command::Stock(command) => stock::run(&connect().await?, command, out).await,

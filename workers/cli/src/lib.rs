@@ -9,10 +9,13 @@ mod output;
 mod server;
 mod system;
 
+pub mod record;
+
 mod demo;
 mod dev;
 
 mod bench;
+mod fsck;
 mod letters;
 mod past;
 mod place;

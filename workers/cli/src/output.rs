@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 /// How results are printed.
@@ -32,6 +32,20 @@ pub(crate) fn progress(total: u64, what: &str) -> ProgressBar {
     if let Ok(style) = style {
         bar.set_style(style.progress_chars("=> "));
     }
+    bar
+}
+
+/// The same bar, which shows only what is not done within a second.
+pub(crate) fn late_progress(total: u64, what: &str) -> ProgressBar {
+    let bar = progress(total, what);
+    bar.set_draw_target(ProgressDrawTarget::hidden());
+    let late = bar.downgrade();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if let Some(bar) = late.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    });
     bar
 }
 
