@@ -7,11 +7,22 @@ use tokio::process::Command;
 
 /// Three minutes on three nats-servers with two replicas of every worker: at least sixty faults, every kind of them,
 /// and orders all the while. Nothing is lost, nothing is done twice, and all is at rest within a minute of the last
-/// fault. The seed is fixed, so that every build breaks the same; `make soak` draws its own.
+/// fault. The seed is fixed, so that every build breaks the same, and
+/// the rate leaves room for the other tests; `make soak` draws its own seed and places twice as many.
 #[tokio::test]
 async fn three_minutes_of_faults_lose_nothing_and_repeat_nothing() {
     let run = Command::new(env!("CARGO_BIN_EXE_faults"))
-        .args(["--json", "--minutes", "3", "--quiet", "30s", "--seed", "7"])
+        .args([
+            "--json",
+            "--minutes",
+            "3",
+            "--quiet",
+            "30s",
+            "--seed",
+            "7",
+            "--rate",
+            "12",
+        ])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()

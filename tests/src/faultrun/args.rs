@@ -37,6 +37,10 @@ pub struct Args {
     #[arg(long)]
     pub flaw: Option<String>,
 
+    /// What the workers log.
+    #[arg(long, default_value = "info")]
+    pub log: String,
+
     /// Succeed only if something is violated, and stop as soon as that is seen.
     #[arg(long)]
     pub expect_violation: bool,

@@ -39,7 +39,7 @@ pub(super) struct Saga {
 }
 
 /// The ids that nobody but the nemesis writes events under.
-const POISON: &str = "POISON-";
+pub(super) const POISON: &str = "POISON-";
 
 impl Sagas {
     /// None yet.
@@ -119,11 +119,6 @@ impl Sagas {
     /// One saga.
     pub(super) fn get(&self, id: &str) -> Option<&Saga> {
         self.all.get(id)
-    }
-
-    /// Every saga, by its id.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Saga)> {
-        self.all.iter()
     }
 
     /// How many ended so.

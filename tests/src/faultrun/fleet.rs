@@ -10,7 +10,7 @@ use reqwest::Client;
 use serde_json::Value;
 use tokio::{task::JoinSet, time::sleep};
 
-use super::{kind::WORKERS, ports, proxy::Proxy, slot::Slot};
+use super::{kind::WORKERS, ports, proxy::Proxy, slot::Slot, verdict::LEDGER};
 
 /// The workers, two replicas of each, and the payment provider: real processes, each behind proxies of its own. They
 /// end with this value.
@@ -27,19 +27,31 @@ pub(super) struct Fleet {
     _watch: JoinSet<()>,
 }
 
+/// How processes are started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner<'a> {
+    /// Where they log and store.
+    pub(super) dir: &'a Path,
+    /// The deliberate flaw of the workers.
+    pub(super) flaw: Option<&'a str>,
+    /// What the workers log.
+    pub(super) log: &'a str,
+}
+
 /// How long a worker may take to drain: its flag.
 pub(super) const DRAIN_LIMIT: Duration = Duration::from_secs(15);
 
 impl Fleet {
-    /// Starts everything: the binary `fleet` beside this one, with what it logs and stores under `dir`.
+    /// Starts everything: the binary `fleet` beside this one.
     ///
     /// # Errors
     /// When a process cannot be started.
-    pub(super) async fn start(dir: &Path, nodes: &[SocketAddr], flaw: Option<&str>) -> Result<Self> {
+    pub(super) async fn start(manner: &Manner<'_>, nodes: &[SocketAddr]) -> Result<Self> {
+        let dir = manner.dir;
         let program = program()?;
         let [port] = ports::free::<1>()?;
         let listen = SocketAddr::from(([127, 0, 0, 1], port));
-        let ledger = dir.join("provider-ledger.jsonl").display().to_string();
+        let ledger = dir.join(LEDGER).display().to_string();
         let line = [
             "worker",
             "provider",
@@ -53,7 +65,7 @@ impl Fleet {
         let mut workers = Vec::new();
         for (name, role) in WORKERS {
             workers.push(Arc::new(
-                worker(name, role, dir, &program, nodes, listen, flaw).await?,
+                worker(name, role, manner, &program, nodes, listen).await?,
             ));
         }
         for slot in workers.iter().chain([&provider]) {
@@ -114,17 +126,18 @@ impl Fleet {
 async fn worker(
     name: &str,
     role: &str,
-    dir: &Path,
+    manner: &Manner<'_>,
     program: &Path,
     nodes: &[SocketAddr],
     provider: SocketAddr,
-    flaw: Option<&str>,
 ) -> Result<Slot> {
+    let dir = manner.dir;
     let nats = Proxy::start(nodes.to_vec()).await?;
     let mut line = vec!["worker".to_owned(), role.to_owned()];
     let mut flag = |name: &str, value: String| line.extend([name.to_owned(), value]);
     flag("--nats-url", format!("nats://{}", nats.address()));
     flag("--replicas", "3".to_owned());
+    flag("--log", manner.log.to_owned());
     flag("--drain-limit", format!("{}s", DRAIN_LIMIT.as_secs()));
     let mut bank = None;
     match role {
@@ -136,7 +149,7 @@ async fn worker(
         "notifier" => flag("--notifier-file", dir.join("notices.jsonl").display().to_string()),
         _ => {}
     }
-    let mut slot = Slot::new(name, program, line, flaw, dir);
+    let mut slot = Slot::new(name, program, line, manner.flaw, dir);
     (slot.nats, slot.bank) = (Some(nats), bank);
     Ok(slot)
 }

@@ -3,28 +3,24 @@ use std::collections::HashMap;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-/// What the provider did for each order, read from its ledger as it grows.
+/// What the provider did for each order, read from its ledger as it grows: whatever comes twice is seen at once.
 #[derive(Debug, Default)]
 pub(super) struct Money {
     read: u64,
     orders: HashMap<String, Account>,
 }
 
-/// What was done for one order, in minor units.
+/// How often something was done for one order.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Account {
-    pub(super) charges: u32,
-    pub(super) refunds: u32,
-    pub(super) charged: u64,
-    pub(super) refunded: u64,
+struct Account {
+    charges: u32,
+    refunds: u32,
 }
 
 #[derive(Deserialize)]
 struct Entry {
     seq: u64,
     kind: String,
-    #[serde(default)]
-    amount: u64,
     reference: Option<String>,
 }
 
@@ -46,14 +42,8 @@ impl Money {
             let Some(order) = entry.reference else { continue };
             let account = self.orders.entry(order.clone()).or_default();
             match entry.kind.as_str() {
-                "charge" => {
-                    account.charges += 1;
-                    account.charged += entry.amount;
-                }
-                "refund" => {
-                    account.refunds += 1;
-                    account.refunded += entry.amount;
-                }
+                "charge" => account.charges += 1,
+                "refund" => account.refunds += 1,
                 _ => continue,
             }
             if account.charges > 1 || account.refunds > 1 {
@@ -64,10 +54,5 @@ impl Money {
             }
         }
         Ok(twice)
-    }
-
-    /// What was done for an order.
-    pub(super) fn of(&self, order: &str) -> Account {
-        self.orders.get(order).copied().unwrap_or_default()
     }
 }

@@ -9,10 +9,11 @@ use super::{
     latency::{Latency, Trip, Window, longest_pause},
     nemesis::Struck,
     report::ByKind,
+    rest::DRAINED,
 };
 
-/// How long a fault is felt after it is healed: an acknowledgement wait of ten seconds, and a retry.
-const AFTERMATH: Duration = Duration::from_secs(15);
+/// How long a fault may be felt after it is healed: as long as everything may take to come to rest.
+const AFTERMATH: Duration = DRAINED;
 /// How long a healthy order may wait while nothing that may interrupt it goes on.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Material<'a> {
     /// What was to be done.
     pub(super) outline: &'a Outline,
+    /// Orders a second.
+    pub(super) rate: u32,
     /// When it began.
     pub(super) begun: Timestamp,
     /// The ids of the healthy orders.
@@ -34,9 +37,10 @@ pub(super) struct Material<'a> {
 
 /// What can be read from the journal, the history and the log of faults: figures, faults that the system should have
 /// stood, and healthy orders that were kept waiting.
-pub(super) fn measure(material: &Material<'_>, rate: u32) -> Report {
+pub(super) fn measure(material: &Material<'_>) -> Report {
     let Material {
         outline,
+        rate,
         begun,
         lines,
         struck,
@@ -48,7 +52,7 @@ pub(super) fn measure(material: &Material<'_>, rate: u32) -> Report {
     let mut report = Report {
         seed: outline.seed,
         seconds: outline.length.as_secs(),
-        rate,
+        rate: *rate,
         orders: lines.iter().filter(|line| line.is_order()).count(),
         completed: sagas.count(Status::Completed),
         cancelled: sagas.count(Status::Cancelled),
@@ -59,6 +63,7 @@ pub(super) fn measure(material: &Material<'_>, rate: u32) -> Report {
         under_faults: Latency::of(trips.iter().filter(|trip| trip.ended >= quiet_end)),
         longest_pause_ms: millis(pause(struck, sagas)),
         drain_ms: None,
+        counts: None,
         violations: struck
             .iter()
             .filter_map(|struck| struck.violation.clone())

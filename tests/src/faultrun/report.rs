@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use checkout::books::Counts;
 use serde::Serialize;
 
 use super::{history::Outcome, kind::Kind, latency::Latency};
@@ -34,6 +35,8 @@ pub struct Report {
     pub longest_pause_ms: u64,
     /// From the last fault healed and the last order answered until nothing was left to do, in milliseconds.
     pub drain_ms: Option<u64>,
+    /// How much the books compared, if the run came to its end.
+    pub counts: Option<Counts>,
     /// Every sentence that should hold and does not.
     pub violations: Vec<String>,
 }
@@ -86,8 +89,18 @@ impl Report {
             .drain_ms
             .map_or_else(|| "never".to_owned(), |ms| format!("{ms} ms"));
         row("time to drain after healing", drained);
+        if let Some(counts) = self.counts {
+            let Counts {
+                events,
+                entries,
+                letters,
+                ..
+            } = counts;
+            let compared = format!("{events} events, {entries} ledger entries, {letters} dead letters");
+            row("compared", compared);
+        }
         row("violations", self.violations.len().to_string());
-        for violation in self.violations.iter().take(50) {
+        for violation in self.violations.iter().take(20) {
             let _ = writeln!(text, "  {violation}");
         }
         text

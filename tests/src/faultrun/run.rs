@@ -1,6 +1,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use checkout::books::Source;
 use jetsaga::{Timestamp, now};
 use tokio::{
     sync::watch,
@@ -12,12 +13,11 @@ use super::{
     Args, Report,
     asker::Asker,
     driver::drive,
-    fleet::DRAIN_LIMIT,
+    fleet::{DRAIN_LIMIT, Manner},
     follow::Follower,
     ledger::Money,
     measure::{Material, measure, millis},
     nemesis::{Log, nemesis},
-    persist::persist,
     rest::{DRAINED, at_rest},
     schedule::{Outline, schedule},
     site::Site,
@@ -26,8 +26,6 @@ use super::{
 
 /// How long the last answers, and what is slow to heal, may take.
 const LAST: Duration = Duration::from_secs(240);
-/// How long the provider may take to show its ledger.
-const LEDGER: Duration = Duration::from_secs(30);
 
 /// A run under way.
 struct Run {
@@ -52,8 +50,19 @@ pub async fn run(args: Args, dir: &Path) -> Result<Report> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..u64::from(u32::MAX)));
     eprintln!("seed {seed}: repeat this run with --seed {seed}");
     let outline = args.outline(seed)?;
+    let recorded = dir.join(Source::Journal.file());
+    ensure!(
+        !recorded.exists(),
+        "{} is the recording of another run; name another folder",
+        recorded.display()
+    );
     let log = Log::create(&dir.join("faults.jsonl"))?;
-    let site = Site::start(dir, args.flaw.as_deref()).await?;
+    let site = Site::start(&Manner {
+        dir,
+        flaw: args.flaw.as_deref(),
+        log: &args.log,
+    })
+    .await?;
     let run = Run {
         follower: Follower::start(&site)?,
         asker: Asker::start(&site).await?,
@@ -83,9 +92,9 @@ impl Run {
         } else {
             (None, Ok(Duration::ZERO))
         };
-        let mut report = self.judge(healthy.as_deref(), rest).await?;
-        report.violations.append(&mut self.stop().await);
         verdict::lines(&dir.join("history.jsonl"), &self.asker.lines())?;
+        let mut report = self.judge(dir, healthy.as_deref(), rest).await?;
+        report.violations.append(&mut self.stop().await);
         std::fs::write(dir.join("run.json"), serde_json::to_vec_pretty(&report)?)?;
         Ok(report)
     }
@@ -152,37 +161,38 @@ impl Run {
     }
 
     /// The report, with every sentence that does not hold. After an early stop only what was seen already is told.
-    async fn judge(&mut self, healthy: Option<&[String]>, rest: Result<Duration, String>) -> Result<Report> {
+    async fn judge(
+        &mut self,
+        dir: &Path,
+        healthy: Option<&[String]>,
+        rest: Result<Duration, String>,
+    ) -> Result<Report> {
         if healthy.is_some() {
             self.follower.catch_up(&self.site).await?;
-            let (fleet, place) = (&self.site.fleet, self.money.place());
-            let lines = persist("the ledger is read", LEDGER, || fleet.ledger(place)).await?;
-            let mut twice = self.money.read(&lines)?;
-            self.seen.append(&mut twice);
+            verdict::record(&self.site, dir, rest.is_ok()).await?;
         }
         let (lines, struck) = (self.asker.lines(), self.log.all());
         let sagas = self.follower.sagas();
-        let material = Material {
+        let mut report = measure(&Material {
             outline: &self.outline,
+            rate: self.args.rate,
             begun: self.begun,
             healthy: healthy.unwrap_or_default(),
             lines: &lines,
             struck: &struck,
             sagas: &sagas,
-        };
-        let mut report = measure(&material, self.args.rate);
-        let violations = &mut report.violations;
-        violations.append(&mut self.seen);
-        violations.extend(match healthy {
-            Some(_) => verdict::check(&lines, &sagas, &self.money),
-            None => sagas.violations.clone(),
         });
-        violations.extend(self.site.fleet.surprises());
-        match &rest {
-            Ok(took) if *took > DRAINED => violations.push(format!("it took {took:?} to come to rest")),
-            Err(left) => violations.push(format!("it does not come to rest: {left}")),
-            Ok(_) => {}
+        let violations = &mut report.violations;
+        if healthy.is_some() {
+            let (wrong, counts) = verdict::check(dir, &lines, &sagas)?;
+            violations.extend(wrong);
+            report.counts = Some(counts);
+        } else {
+            violations.extend(sagas.violations.iter().cloned());
         }
+        violations.append(&mut self.seen);
+        violations.extend(self.site.fleet.surprises());
+        violations.extend(late(&rest));
         report.drain_ms = rest.ok().map(millis);
         Ok(report)
     }
@@ -200,5 +210,14 @@ impl Run {
             }
         }
         wrong
+    }
+}
+
+/// What is wrong with how long it took to come to rest.
+fn late(rest: &Result<Duration, String>) -> Option<String> {
+    match rest {
+        Ok(took) if *took > DRAINED => Some(format!("it took {took:?} to come to rest")),
+        Err(left) => Some(format!("it does not come to rest: {left}")),
+        Ok(_) => None,
     }
 }

@@ -1,4 +1,4 @@
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use async_nats::{Client, ConnectOptions, HeaderMap, ServerAddr, jetstream};
@@ -9,7 +9,12 @@ use jetsaga::{Journal, Nats, Token};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{cluster::Cluster, fleet::Fleet, orders::PRODUCTS, persist::persist};
+use super::{
+    cluster::Cluster,
+    fleet::{Fleet, Manner},
+    orders::PRODUCTS,
+    persist::persist,
+};
 
 /// All that a run is done to. Every process ends with this value.
 pub(super) struct Site {
@@ -46,13 +51,13 @@ impl Site {
     ///
     /// # Errors
     /// Names what did not start.
-    pub(super) async fn start(dir: &Path, flaw: Option<&str>) -> Result<Arc<Self>> {
-        let cluster = Cluster::start(&dir.join("nats")).await?;
+    pub(super) async fn start(manner: &Manner<'_>) -> Result<Arc<Self>> {
+        let cluster = Cluster::start(&manner.dir.join("nats")).await?;
         let client = connect(&cluster).await?;
         let js = jetstream::new(client.clone());
-        let url = format!("nats://{}", cluster.addresses().first().context("no node")?);
+        let url = url(&cluster)?;
         persist("the streams are made", SETTLING, || provision(&url)).await?;
-        let fleet = Fleet::start(dir, &cluster.addresses(), flaw).await?;
+        let fleet = Fleet::start(manner, &cluster.addresses()).await?;
         Ok(Arc::new(Self {
             cluster,
             nodes: Mutex::new(()),
@@ -60,6 +65,14 @@ impl Site {
             client,
             js,
         }))
+    }
+
+    /// Where a client finds one of the servers.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn url(&self) -> Result<String> {
+        url(&self.cluster)
     }
 
     /// Asks the JetStream API.
@@ -107,6 +120,14 @@ impl Site {
             (None, None) => Err(lost(&"an answer without a sequence")),
         }
     }
+}
+
+fn url(cluster: &Cluster) -> Result<String> {
+    let addresses = cluster.addresses();
+    Ok(format!(
+        "nats://{}",
+        addresses.first().context("there are three nodes")?
+    ))
 }
 
 /// A plain connection to the cluster that finds another server when its own dies.

@@ -50,6 +50,8 @@ pub(super) struct Ended {
     pub(super) worked: bool,
 }
 
+/// What a worker logs when it begins to work.
+const WORKS: &str = "working worker=";
 /// How long after its drain limit a process may take to end.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -128,6 +130,11 @@ impl Slot {
         signal(name, &id.to_string()).await
     }
 
+    /// True once the process that was started last has begun to work.
+    pub(super) fn works(&self, seat: &Seat) -> bool {
+        seat.child.is_some() && self.words(seat).contains(WORKS)
+    }
+
     /// Tells it to drain, waits for its end, and returns how long that took.
     ///
     /// # Errors
@@ -164,7 +171,7 @@ impl Slot {
         seat.child = None;
         let words = self.words(&seat);
         Some(Ended {
-            worked: words.contains("working"),
+            worked: words.contains(WORKS),
             words: format!("{status}: {}", words.lines().last().unwrap_or_default()),
         })
     }

@@ -1,72 +1,114 @@
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{BufWriter, Write as _},
     path::Path,
 };
 
 use anyhow::Result;
-use checkout::OrderCreated;
-use jetsaga::Status;
-use serde::Serialize;
+use checkout::books::{Books, Counts, Source};
+use jetsaga::Nats;
+use jetsaga_cli::record::{self, Folder, Ledger, Live, Sink};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    entity::{Saga, Sagas},
+    entity::{POISON, Sagas},
     history::{Expected, Line, Outcome},
-    ledger::{Account, Money},
+    site::Site,
 };
 
-/// Everything that has to hold once all is at rest, as sentences that do not: the one place where a run is judged.
-pub(super) fn check(history: &[Line], sagas: &Sagas, money: &Money) -> Vec<String> {
-    let mut wrong = sagas.violations.clone();
-    for (id, saga) in sagas.iter() {
-        if let Err(why) = ended(saga, money.of(id)) {
-            wrong.push(format!("{id} {why}"));
-        }
-    }
-    for line in history {
-        if let Err(why) = answered(line, sagas) {
-            wrong.push(format!("{} {why}", line.order_id));
-        }
-    }
-    wrong
+/// The name of the provider's ledger in the folder of a run.
+pub(super) const LEDGER: &str = "provider-ledger.jsonl";
+
+/// Takes the accounts of a system that is at rest, or should be, into the folder of the run.
+///
+/// # Errors
+/// When something cannot be read or written.
+pub(super) async fn record(site: &Site, dir: &Path, at_rest: bool) -> Result<()> {
+    let nats = Nats::connect(&site.url()?, "recorder").await?;
+    let live = Live::open(&nats, Ledger::File(dir.join(LEDGER)), at_rest).await?;
+    let mut folder = Folder::create(dir, live.scope())?;
+    live.read(&mut folder).await?;
+    folder.finish()
 }
 
-/// It is over, nothing is stuck, and the money agrees.
-fn ended(saga: &Saga, money: Account) -> Result<(), String> {
-    let state = &saga.state;
-    if !state.is_final() {
-        return Err(format!("is {}: {:?}", state.status, state.steps));
-    }
-    let order: OrderCreated = state.start.payload.read().map_err(|error| error.to_string())?;
-    let due = if state.status == Status::Completed {
-        order.total_amount.minor()
-    } else {
-        0
+/// Everything that does not hold of a recorded run, and how much was checked: the one place where a run is judged.
+///
+/// # Errors
+/// When the recording cannot be read.
+pub(super) fn check(dir: &Path, history: &[Line], sagas: &Sagas) -> Result<(Vec<String>, Counts)> {
+    let mut unspoilt = Unspoilt {
+        books: Books::new(record::scope(dir)?)?,
+        written: BTreeSet::new(),
+        buried: BTreeSet::new(),
     };
-    if money.charges > 1 || money.refunds > 1 || money.charged != due + money.refunded {
-        return Err(format!(
-            "is {} over {due}, but the ledger says {money:?}",
-            state.status
-        ));
-    }
-    Ok(())
+    record::read(dir, &mut unspoilt)?;
+    let report = unspoilt.books.close();
+    let mut wrong: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
+    let lost = unspoilt.written.difference(&unspoilt.buried);
+    wrong.extend(lost.map(|subject| format!("{subject} is no event, and was not buried by anybody")));
+    wrong.extend(sagas.violations.iter().cloned());
+    wrong.extend(history.iter().filter_map(|line| answered(line, sagas)));
+    Ok((wrong, report.counts))
 }
 
-/// What was let in is there, and what was no order is not.
-fn answered(line: &Line, sagas: &Sagas) -> Result<(), String> {
-    let there = sagas.get(&line.order_id).is_some();
-    let start = line.event_type == "OrderCreated";
-    match (line.expected, line.outcome) {
-        (Expected::Good | Expected::Duplicate, Outcome::Ok) if !there => {
-            Err("was let in, but it is not in the journal".to_owned())
-        }
-        (Expected::Good, _) if start && line.stored && !there => {
-            Err("was stored in the inbox, but it is not in the journal".to_owned())
-        }
-        (Expected::Good, Outcome::Refused) if start => Err("was refused, but it is a good order".to_owned()),
-        (Expected::Bad, Outcome::Ok) => Err("was let in, but it is none".to_owned()),
-        _ => Ok(()),
+/// The books without what an administrator spoilt on purpose: these events are dead letters, and nothing else.
+struct Unspoilt {
+    books: Books,
+    /// The subjects of spoilt events.
+    written: BTreeSet<String>,
+    /// Those of them that are dead letters.
+    buried: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(alias = "key")]
+    subject: String,
+}
+
+impl Sink for Unspoilt {
+    fn begin(&mut self, source: Source) -> Result<()> {
+        self.books.begin(source)
     }
+
+    fn line(&mut self, source: Source, line: &str) -> Result<()> {
+        let told = match source {
+            Source::Journal | Source::Bucket | Source::Letters => true,
+            Source::Ledger | Source::History | Source::Consumers | Source::Schedules => false,
+        };
+        if told && line.contains(POISON) {
+            let subject = serde_json::from_str::<Named>(line)?.subject;
+            if subject
+                .rsplit('.')
+                .next()
+                .is_some_and(|id| id.starts_with(POISON))
+            {
+                match source {
+                    Source::Journal => drop(self.written.insert(subject)),
+                    Source::Letters => drop(self.buried.insert(subject)),
+                    _ => {}
+                }
+                return Ok(());
+            }
+        }
+        self.books.line(source, line)
+    }
+}
+
+/// What was let in or stored is there, and what was no order is not: a sentence that does not hold.
+fn answered(line: &Line, sagas: &Sagas) -> Option<String> {
+    let there = sagas.get(&line.order_id).is_some();
+    let order = line.event_type == "OrderCreated";
+    let why = match (line.expected, line.outcome) {
+        (Expected::Good, _) if order && line.stored && !there => {
+            "was stored in the inbox, but it is not in the journal"
+        }
+        (Expected::Good, Outcome::Refused) if order => "was refused, but it is a good order",
+        (Expected::Bad, Outcome::Ok) => "was let in, but it is none",
+        _ => return None,
+    };
+    Some(format!("{} {why}", line.order_id))
 }
 
 /// Writes one JSON object a line.

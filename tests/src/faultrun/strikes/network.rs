@@ -29,7 +29,7 @@ pub(super) async fn link(worker: &Slot, mode: Mode, lasts: Duration) -> Result<D
 pub(super) async fn bank(worker: &Slot, fault: &Fault) -> Result<Done> {
     let proxy = worker.bank.as_ref();
     let proxy = proxy.with_context(|| format!("{} has no connection to the provider", worker.name))?;
-    proxy.set(if fault.dice % 2 == 0 {
+    proxy.set(if fault.dice.is_multiple_of(2) {
         Mode::Cut
     } else {
         Mode::Hang
