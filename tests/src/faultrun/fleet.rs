@@ -10,7 +10,7 @@ use reqwest::Client;
 use serde_json::Value;
 use tokio::{task::JoinSet, time::sleep};
 
-use super::{kind::WORKERS, ports, proxy::Proxy, slot::Slot, verdict::LEDGER};
+use super::{ports, proxy::Proxy, slot::Slot, target::WORKERS, verdict::LEDGER};
 
 /// The workers, two replicas of each, and the payment provider: real processes, each behind proxies of its own. They
 /// end with this value.

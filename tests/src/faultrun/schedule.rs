@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::kind::{Kind, Lane, PAYMENT, Target, WORKERS};
+use super::{
+    kind::{Kind, Lane},
+    target::Target,
+};
 
 /// What a schedule is made of.
 #[derive(Clone, Debug)]
@@ -32,19 +35,6 @@ pub struct Fault {
     pub dice: u64,
 }
 
-/// The streams whose leaders step down.
-const STREAMS: [&str; 7] = [
-    "EVENTS", "KV_STATE", "INBOX", "RETRY", "TIMERS", "SEEN", "LETTERS",
-];
-/// The consumers of the journal.
-const CONSUMERS: [&str; 6] = [
-    "checkout-owner",
-    "checkout-payment",
-    "checkout-inventory",
-    "checkout-shipping",
-    "inventory-shipped",
-    "notifier",
-];
 /// How often a place is sought for a fault before it is left out.
 const DRAWS: usize = 300;
 
@@ -125,7 +115,7 @@ impl Board<'_> {
             at,
             lasts: Duration::from_millis(self.chance.u64(least..=most)),
             kind,
-            target: self.target(kind),
+            target: Target::draw(kind, &mut self.chance),
             dice: self.chance.u64(..),
         };
         let fits = self.faults.iter().all(|other| !fault.spoils(other));
@@ -133,33 +123,6 @@ impl Board<'_> {
             self.faults.push(fault);
         }
         fits
-    }
-
-    fn target(&mut self, kind: Kind) -> Target {
-        let chance = &mut self.chance;
-        match kind {
-            Kind::WorkerFrozen
-            | Kind::WorkerCutOff
-            | Kind::WorkerHung
-            | Kind::WorkerDelayed
-            | Kind::WorkerKilled => Target::Worker(chance.usize(0..WORKERS.len())),
-            Kind::Together => Target::Both(chance.usize(0..WORKERS.len())),
-            Kind::BankCutOff => Target::Worker(PAYMENT[chance.usize(0..PAYMENT.len())]),
-            Kind::NodeKilled if chance.bool() => Target::Leader,
-            Kind::NodeKilled => Target::Node(chance.usize(0..3)),
-            Kind::ProviderDown | Kind::ProviderSlow | Kind::ProviderFailing | Kind::AnswersLost => {
-                Target::Provider
-            }
-            Kind::StreamStepDown => Target::Stream(STREAMS[chance.usize(0..STREAMS.len())]),
-            Kind::DiskFull | Kind::CorruptEvents => Target::Stream("EVENTS"),
-            Kind::ConsumerStepDown => Target::Consumer(CONSUMERS[chance.usize(0..CONSUMERS.len())]),
-            // The owner and the steps: a plain handler's events are recognised in the same way.
-            Kind::Replay => Target::Consumer(CONSUMERS[chance.usize(0..4)]),
-            Kind::RollingRestart => Target::Everyone,
-            Kind::PoisonBurst | Kind::CorruptMessages | Kind::OversizedMessages | Kind::Crowd => {
-                Target::Inbox
-            }
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
 use async_nats::{HeaderMap, header};
@@ -23,8 +23,8 @@ const BURST: usize = 10_000;
 const CROWD: usize = 200;
 /// How often it asks to cancel it.
 const CANCELLATIONS: usize = 5;
-/// How long an administrator tries to write an event.
-const WRITTEN: std::time::Duration = std::time::Duration::from_secs(30);
+/// How long an administrator tries to write an event: the journal may be full for a while.
+const WRITTEN: Duration = Duration::from_secs(120);
 
 /// Messages that are no events, and events that are no orders.
 pub(super) async fn corrupt(asker: &Arc<Asker>, fault: &Fault) -> Result<Done> {

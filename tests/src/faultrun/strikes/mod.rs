@@ -11,13 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{
-    asker::Asker,
-    kind::{Kind, Target},
-    nemesis::Done,
-    schedule::Fault,
-    site::Site,
-};
+use super::{asker::Asker, kind::Kind, nemesis::Done, schedule::Fault, site::Site, target::Target};
 
 /// Does a fault and heals it. When this returns, nothing of it is left but what the system makes of it.
 ///

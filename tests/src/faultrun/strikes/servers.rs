@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::processes::note;
-use crate::faultrun::{kind::Target, nemesis::Done, persist::persist, site::Site, slot::Slot};
+use crate::faultrun::{nemesis::Done, persist::persist, site::Site, slot::Slot, target::Target};
 
 /// How long an election may take.
 const ELECTION: Duration = Duration::from_secs(15);
