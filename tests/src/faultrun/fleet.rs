@@ -49,8 +49,7 @@ impl Fleet {
     pub(super) async fn start(manner: &Manner<'_>, nodes: &[SocketAddr]) -> Result<Self> {
         let dir = manner.dir;
         let program = program()?;
-        let [port] = ports::free::<1>()?;
-        let listen = SocketAddr::from(([127, 0, 0, 1], port));
+        let listen = SocketAddr::from(([127, 0, 0, 1], ports::free::<1>()?[0]));
         let ledger = dir.join(LEDGER).display().to_string();
         let line = [
             "worker",

@@ -147,9 +147,7 @@ async fn pipe(
     };
     let write = async move {
         while let Some((at, chunk)) = due.recv().await {
-            if at > Instant::now() {
-                sleep_until(at).await;
-            }
+            sleep_until(at).await;
             // A proxy that is gone hands nothing on any more.
             if changes.wait_for(|mode| *mode != Mode::Hang).await.is_err() {
                 return Ok(());

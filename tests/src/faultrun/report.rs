@@ -55,22 +55,25 @@ impl Report {
     /// The report for a person.
     pub fn table(&self) -> String {
         let mut text = String::new();
-        let mut row = |name: &str, value: String| {
+        for (name, value) in self.rows() {
             let _ = writeln!(text, "{name:<28} {value}"); // a string takes every line
-        };
+        }
+        for violation in self.violations.iter().take(20) {
+            let _ = writeln!(text, "  {violation}");
+        }
+        text
+    }
+
+    fn rows(&self) -> Vec<(String, String)> {
+        let mut rows = Vec::new();
+        let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
         row("seed", self.seed.to_string());
-        row(
-            "orders",
-            format!("{} in {} s, {} a second", self.orders, self.seconds, self.rate),
-        );
-        row(
-            "sagas",
-            format!("{} completed, {} cancelled", self.completed, self.cancelled),
-        );
-        let answers = self
-            .answers
-            .iter()
-            .map(|(outcome, n)| format!("{n} {outcome:?}").to_lowercase());
+        let (orders, seconds, rate) = (self.orders, self.seconds, self.rate);
+        row("orders", format!("{orders} in {seconds} s, {rate} a second"));
+        let (completed, cancelled) = (self.completed, self.cancelled);
+        row("sagas", format!("{completed} completed, {cancelled} cancelled"));
+        let answers = self.answers.iter();
+        let answers = answers.map(|(outcome, n)| format!("{n} {outcome:?}").to_lowercase());
         row("requests", answers.collect::<Vec<_>>().join(", "));
         row("faults", self.faults.to_string());
         for (kind, by) in &self.kinds {
@@ -89,21 +92,20 @@ impl Report {
             .drain_ms
             .map_or_else(|| "never".to_owned(), |ms| format!("{ms} ms"));
         row("time to drain after healing", drained);
-        if let Some(counts) = self.counts {
-            let Counts {
-                events,
-                entries,
-                letters,
-                ..
-            } = counts;
-            let compared = format!("{events} events, {entries} ledger entries, {letters} dead letters");
-            row("compared", compared);
+        if let Some(Counts {
+            events,
+            entries,
+            letters,
+            ..
+        }) = self.counts
+        {
+            row(
+                "compared",
+                format!("{events} events, {entries} ledger entries, {letters} dead letters"),
+            );
         }
         row("violations", self.violations.len().to_string());
-        for violation in self.violations.iter().take(20) {
-            let _ = writeln!(text, "  {violation}");
-        }
-        text
+        rows
     }
 }
 
