@@ -1,7 +1,7 @@
 # `make` lists what there is. ARGS is passed on: make demo ARGS="--help"
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check model bench clean
+.PHONY: help demo test check model bench soak clean
 
 # Runs the command that follows with a nats-server that is new enough; stops if there is none.
 with_server = server=$$(tools/nats-server) && NATS_SERVER=$$server
@@ -50,6 +50,11 @@ model: ## Explore every state of the protocol's model
 bench: ## Measure throughput on a nats-server of its own (ARGS="...")
 	$(patience)
 	@$(with_server) $(jetsaga) bench $(ARGS)
+
+soak: ## Break a cluster of real processes while orders come in (ARGS="--minutes 30 --seed 7")
+	$(patience)
+	@cargo build --release -q --locked -p jetsaga-tests --bins
+	@$(with_server) cargo run --release -q --locked -p jetsaga-tests --bin faults -- $(ARGS)
 
 clean: ## Remove what was built and the nats-server in .tools
 	cargo clean

@@ -1,5 +1,7 @@
-//! What the tests share: a whole system on a real nats-server, the crash matrix, and the model of the protocol.
+//! What the tests share: a whole system on a real nats-server, the crash matrix, the fault run, and the model of the
+//! protocol.
 
+pub mod faultrun;
 pub mod harness;
 pub mod matrix;
 pub mod model;

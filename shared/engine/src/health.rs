@@ -1,9 +1,12 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time::timeout};
 
 use crate::Nats;
+
+/// How long the server may take to answer before the worker is not ready.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// What the probes ask.
 struct Probes {
@@ -43,6 +46,11 @@ async fn ready(State(probes): State<Arc<Probes>>) -> (StatusCode, &'static str) 
     }
     if probes.nats.client.connection_state() != async_nats::connection::State::Connected {
         return (StatusCode::SERVICE_UNAVAILABLE, "not connected to nats\n");
+    }
+    // A server that hangs keeps its connections: only an answer tells.
+    let answer = timeout(ANSWER, probes.nats.jetstream.query_account()).await;
+    if !matches!(answer, Ok(Ok(_))) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "jetstream does not answer\n");
     }
     let metrics = &probes.nats.metrics;
     if metrics.consumers_working.get() < metrics.consumers.get() {

@@ -41,11 +41,32 @@ pub struct Recorded<S> {
 pub enum Freshness {
     /// Whatever a replica has.
     Any,
-    /// An event of at least this sequence is known to exist: a replica that has caught up with it, or the leader.
+    /// An event of at least this sequence is known to exist: whoever has caught up with it.
     AtLeast(u64),
-    /// The stream leader, which is never stale.
+    /// The stream leader: no older than any append that it has acknowledged.
     Leader,
+    /// The same, and no older than the event of this sequence. A follower may hand out an event that the leader has
+    /// committed but does not show yet.
+    LeaderAtLeast(u64),
 }
+
+/// Whom to ask for an event that exists, each after so many milliseconds.
+const ANYONE_THEN_LEADER: [(u64, Source); 6] = [
+    (0, Source::Anyone),
+    (10, Source::Anyone),
+    (20, Source::Anyone),
+    (40, Source::Anyone),
+    (0, Source::Leader),
+    (100, Source::Leader),
+];
+/// The same of the leader alone.
+const LEADER_AGAIN: [(u64, Source); 5] = [
+    (0, Source::Leader),
+    (10, Source::Leader),
+    (20, Source::Leader),
+    (40, Source::Leader),
+    (100, Source::Leader),
+];
 
 /// Why a read gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -117,22 +138,23 @@ impl Journal {
         entity: &EntitySubject,
         fresh: Freshness,
     ) -> Result<Option<Recorded<S>>, ReadError> {
-        let pauses: &[u64] = match fresh {
-            Freshness::Any => &[0],
-            Freshness::AtLeast(_) => &[0, 10, 20, 40],
-            Freshness::Leader => &[],
+        let (least, whom): (u64, &[(u64, Source)]) = match fresh {
+            Freshness::Any => (0, &[(0, Source::Anyone)]),
+            Freshness::AtLeast(least) => (least, &ANYONE_THEN_LEADER),
+            Freshness::Leader => (0, &[(0, Source::Leader)]),
+            Freshness::LeaderAtLeast(least) => (least, &LEADER_AGAIN),
         };
-        for pause in pauses {
+        for (pause, source) in whom {
             if *pause > 0 {
                 tokio::time::sleep(Duration::from_millis(*pause)).await;
             }
-            let found = self.last_of(entity, Source::Anyone).await?;
-            let knows = |sequence| found.as_ref().is_some_and(|found| found.sequence >= sequence);
-            if !matches!(fresh, Freshness::AtLeast(sequence) if !knows(sequence)) {
+            let found = self.last_of(entity, *source).await?;
+            if least == 0 || found.as_ref().is_some_and(|found| found.sequence >= least) {
                 return found.map(read).transpose();
             }
         }
-        self.last_of(entity, Source::Leader).await?.map(read).transpose()
+        let why = format!("event {least} is known to exist, but not even the leader shows it yet");
+        Err(ReadError::Unavailable(why))
     }
 
     /// Appends `event`, which carries the state after it, on the condition that the entity's last event is

@@ -306,8 +306,9 @@ struct VersionOnly {
     version: u32,
 }
 
-/// The state to decide on: on a first delivery the one that the event carries; else a read that knows at least
-/// the trigger itself, and from the leader if the trigger does not come from the journal directly.
+/// The state to decide on: on a first delivery the one that the event carries; else a read that knows at least the
+/// trigger itself, and from the leader if the trigger does not come from the journal directly. Whoever does not show
+/// the trigger yet is asked again later: it was delivered, so it is there.
 pub(crate) async fn take_state(
     journal: &Journal,
     delivery: &Delivery,
@@ -320,16 +321,12 @@ pub(crate) async fn take_state(
     let fresh = if flawed(Flaw::StaleReads) {
         Freshness::Any
     } else if delivery.since.is_some() {
-        Freshness::Leader
+        Freshness::LeaderAtLeast(trigger.sequence)
     } else {
         Freshness::AtLeast(trigger.sequence)
     };
-    load(journal, entity, fresh).await?.ok_or_else(|| {
-        Setback::Poison(
-            Reason::Unknown,
-            format!("event {} is not in the journal", trigger.sequence),
-        )
-    })
+    let shown = load(journal, entity, fresh).await?;
+    shown.ok_or_else(|| Setback::Journal(format!("event {} is not shown yet", trigger.sequence)))
 }
 
 /// The saga's latest state; `None` if it does not exist.
@@ -367,9 +364,9 @@ pub(crate) async fn append(
         Err(AppendError::Stale { last }) => Freshness::AtLeast(last),
         Err(AppendError::InFlight) => {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            Freshness::Leader
+            Freshness::LeaderAtLeast(seen.sequence)
         }
-        Err(AppendError::Unknown(_)) => Freshness::Leader,
+        Err(AppendError::Unknown(_)) => Freshness::LeaderAtLeast(seen.sequence),
         Err(error @ AppendError::Refused { .. }) => return Err(error.into()),
     };
     let latest = load(journal, seen.entity.clone(), fresh).await?;

@@ -71,13 +71,27 @@ async fn work<F: Future<Output = anyhow::Result<Worker>>>(
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let mut told = stop.clone();
+    let (worker, nats) = tokio::select! {
+        made = make(name, args, build) => made?,
+        _ = told.wait_for(|stop| *stop) => return Ok(()), // nothing was taken yet
+    };
+    worker.run(&nats, args, probes, stop).await
+}
+
+/// The worker, with its connection and everything that it needs on the server.
+async fn make<F: Future<Output = anyhow::Result<Worker>>>(
+    name: &str,
+    args: &EngineArgs,
+    build: impl FnOnce(Nats) -> F,
+) -> anyhow::Result<(Worker, Nats)> {
     let nats = Nats::connect(&args.nats_url, name).await?;
     let worker = build(nats.clone()).await?;
     provision(&worker, &nats, args).await?;
     let durability = Durability::read(&nats, &args.nats_monitors).await?;
     tracing::info!("{durability}");
     durability.require(&args.require_durability)?;
-    worker.run(&nats, args, probes, stop).await
+    Ok((worker, nats))
 }
 
 async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

@@ -1,6 +1,13 @@
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{Client, ConnectOptions, jetstream};
+use async_nats::{
+    Client, ConnectOptions,
+    jetstream::{
+        self, ErrorCode,
+        context::{AccountError, AccountErrorKind},
+    },
+};
+use tokio::time::{Instant, sleep};
 
 use crate::{Metrics, broker::Link, jetstream::JetStream};
 
@@ -86,9 +93,15 @@ impl Nats {
         }
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(REQUEST_TIMEOUT);
-        if !server.jetstream || jetstream.query_account().await.is_err() {
+        if !server.jetstream {
             return Err(ConnectError::NoJetStream { url: url.to_owned() });
         }
+        answers(&jetstream).await.map_err(|error| {
+            if is_off(&error) {
+                return ConnectError::NoJetStream { url: url.to_owned() };
+            }
+            absent(&format_args!("JetStream does not answer: {error}"))
+        })?;
         Ok(Self {
             client,
             jetstream,
@@ -109,6 +122,30 @@ impl Nats {
             script: self.script.clone(),
         }
     }
+}
+
+/// Waits until JetStream answers: a cluster that has just lost its leader takes a moment.
+async fn answers(jetstream: &jetstream::Context) -> Result<(), AccountError> {
+    let limit = Instant::now() + 2 * REQUEST_TIMEOUT;
+    loop {
+        match jetstream.query_account().await {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() > limit || is_off(&error) => return Err(error),
+            Err(_) => sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+/// True if the server says that there is no JetStream, and not only that nobody leads it now.
+fn is_off(error: &AccountError) -> bool {
+    let AccountErrorKind::JetStream(error) = error.kind() else {
+        return false;
+    };
+    let off = [
+        ErrorCode::JETSTREAM_NOT_ENABLED,
+        ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
+    ];
+    off.contains(&error.error_code())
 }
 
 /// The numbers of `2.15.1` or `2.15.1-RC.2`.

@@ -1,0 +1,46 @@
+//! The fault run, by hand or for a test: see `jetsaga_tests::faultrun`.
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
+use jetsaga_tests::faultrun::{Args, Report, run};
+
+/// Exit code 0 if nothing is violated, 1 if something is, and the other way round if a violation is expected; 2 if the
+/// run could not be carried out.
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match carry_out(&args) {
+        Ok(report) => ExitCode::from(u8::from(report.violations.is_empty() == args.expect_violation)),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs in a folder of its own, or in the one that is to be kept, and prints the report.
+fn carry_out(args: &Args) -> Result<Report> {
+    let temporary = tempfile::tempdir()?;
+    let dir = args.keep.as_deref().unwrap_or(temporary.path());
+    std::fs::create_dir_all(dir).with_context(|| format!("--keep {} cannot be made", dir.display()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let report = runtime.block_on(interruptible(args.clone(), dir));
+    drop(runtime); // with it goes whatever was started
+    let report = report?;
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{}", report.table());
+    }
+    Ok(report)
+}
+
+/// Runs until the end or until a signal comes; every process that was started ends with it.
+async fn interruptible(args: Args, dir: &Path) -> Result<Report> {
+    let mut stop = jetsaga::on_signal()?;
+    tokio::select! {
+        done = run(args, dir) => done,
+        _ = stop.wait_for(|stop| *stop) => bail!("stopped by a signal"),
+    }
+}
