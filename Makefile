@@ -22,6 +22,7 @@ demo: ## Run a checkout saga on a nats-server of its own (ARGS="...")
 test: ## Check everything: format, lints, documentation, doctests, tests
 	$(call stage,format,cargo fmt --all --check)
 	$(call stage,lints,cargo clippy --workspace --all-targets --locked -- -D warnings)
+	$(call stage,lints of what is shipped,cargo clippy -p jetsaga-cli --locked -- -D warnings)
 	$(call stage,documentation,RUSTDOCFLAGS="-D warnings" cargo doc --workspace --lib --no-deps --locked)
 	$(call stage,doctests,$(with_server) cargo test --doc --workspace --locked)
 	$(call stage,binary that the tests launch,cargo build -p jetsaga-cli --bin jetsaga --locked)
@@ -42,6 +43,7 @@ export SUM_UP
 check: ## Check format and lints only
 	$(call stage,format,cargo fmt --all --check)
 	$(call stage,lints,cargo clippy --workspace --all-targets --locked -- -D warnings)
+	$(call stage,lints of what is shipped,cargo clippy -p jetsaga-cli --locked -- -D warnings)
 
 model: ## Explore every state of the protocol's model
 	$(patience)
