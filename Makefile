@@ -1,7 +1,7 @@
 # `make` lists what there is. ARGS is passed on: make demo ARGS="--help"
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check model bench soak clean
+.PHONY: help demo test check model simulate bench soak clean
 
 # Runs the command that follows with a nats-server that is new enough; stops if there is none.
 with_server = server=$$(tools/nats-server) && NATS_SERVER=$$server
@@ -12,7 +12,7 @@ stage = @echo "== $(1)"; SECONDS=0; { $(2); } && echo "== $(1): $$SECONDS s"
 patience = @test -d $${CARGO_TARGET_DIR:-target}/release || echo "The first build takes a few minutes."
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: ## Run a checkout saga on a nats-server of its own (ARGS="...")
 	$(patience)
@@ -48,6 +48,9 @@ check: ## Check format and lints only
 model: ## Explore every state of the protocol's model
 	$(patience)
 	@cargo run --release -q --locked -p jetsaga-tests --bin model -- all
+
+simulate: ## Run the workers through 20,000 seeds of faults (ARGS=SEED tells one)
+	@cargo run -q --locked -p jetsaga-tests --bin simulate -- $(or $(ARGS),1 20000)
 
 bench: ## Measure throughput on a nats-server of its own (ARGS="...")
 	$(patience)

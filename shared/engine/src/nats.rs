@@ -114,7 +114,7 @@ impl Nats {
 
 impl Nats {
     /// What the engine asks of this connection.
-    pub(crate) fn link(&self) -> Link {
+    pub fn link(&self) -> Link {
         Link {
             broker: Arc::new(JetStream::new(self.client.clone(), self.jetstream.clone())),
             metrics: self.metrics.clone(),

@@ -25,11 +25,15 @@ pub struct Args {
 /// # Errors
 /// When the checkout is no plan.
 pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
-    let refused_zips = args
-        .shipping_refused_zips
-        .into_iter()
-        .filter(|zip| !zip.is_empty())
-        .collect();
+    refusing(args.shipping_refused_zips)
+}
+
+/// The worker that does not deliver to postal codes that begin like one of these.
+///
+/// # Errors
+/// When the checkout is no plan.
+pub fn refusing(zips: Vec<String>) -> anyhow::Result<Worker> {
+    let refused_zips = zips.into_iter().filter(|zip| !zip.is_empty()).collect();
     Ok(Worker::new("shipping").pivot::<Checkout, Shipping>(Carrier { refused_zips })?)
 }
 
