@@ -58,18 +58,18 @@ impl Shelf {
     /// anew brings it to its end.
     pub async fn carry_out(&self, mut operation: Operation) -> Result<Outcome, ShelfError> {
         let mut next = operation.next(Observed::Nothing);
-        let mut turn = Vec::new();
+        let mut turn = None;
         loop {
             match &next {
                 Next::Load {
                     key: Key::Product(_), ..
                 }
                 | Next::Append(Append::Product(_)) => {
-                    if turn.is_empty() {
+                    if turn.is_none() {
                         turn = self.turns.take(operation.products()).await;
                     }
                 }
-                Next::Append(_) => turn.clear(),
+                Next::Append(_) => turn = None,
                 Next::Load { .. } | Next::Done(_) | Next::Broken(_) => {}
             }
             let seen = match next {
