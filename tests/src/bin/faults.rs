@@ -1,15 +1,19 @@
 //! The fault run, by hand or for a test: see `jetsaga_tests::faultrun`.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
+use engine::faults::Flaw;
 use jetsaga_tests::faultrun::{Args, Report, run};
 
 /// Exit code 0 if nothing is violated, 1 if something is, and the other way round if a violation is expected; 2 if the
 /// run could not be carried out.
 fn main() -> ExitCode {
     let args = Args::parse();
+    if args.flaw.as_deref() == Some("all") {
+        return every_flaw(&args);
+    }
     match carry_out(&args) {
         Ok(report) => ExitCode::from(u8::from(report.violations.is_empty() == args.expect_violation)),
         Err(error) => {
@@ -17,6 +21,31 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Runs once with each flaw, and says what gave it away. Exit code 0 if every one was caught.
+fn every_flaw(args: &Args) -> ExitCode {
+    let mut caught = 0;
+    for flaw in Flaw::ALL {
+        let (begun, name) = (Instant::now(), format!("{flaw:?}"));
+        let args = Args {
+            flaw: Some(name.clone()),
+            expect_violation: true,
+            ..args.clone()
+        };
+        let told = match carry_out(&args) {
+            Ok(report) if !report.violations.is_empty() => {
+                caught += 1;
+                let first = report.violations[0].lines().next().unwrap_or_default();
+                format!("caught after {} s: {first}", begun.elapsed().as_secs())
+            }
+            Ok(_) => "NOT CAUGHT".to_owned(),
+            Err(error) => format!("not carried out: {error:#}"),
+        };
+        eprintln!("{name:<20} {told}");
+    }
+    eprintln!("{caught} of {} caught", Flaw::ALL.len());
+    ExitCode::from(u8::from(caught < Flaw::ALL.len()))
 }
 
 /// Runs in a folder of its own, or in the one that is to be kept, and prints the report.

@@ -33,7 +33,11 @@ pub struct Args {
     #[arg(long, value_enum, value_delimiter = ',')]
     pub kinds: Vec<Kind>,
 
-    /// The deliberate flaw that workers are told to have, if they were built to.
+    /// How long an order may stay open before it is taken back.
+    #[arg(long, default_value = "60s", value_parser = jetsaga::duration)]
+    pub deadline: Duration,
+
+    /// The deliberate flaw that workers are told to have; `all` for a run with each of them.
     #[arg(long)]
     pub flaw: Option<String>,
 

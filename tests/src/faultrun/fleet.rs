@@ -36,6 +36,8 @@ pub(super) struct Manner<'a> {
     pub(super) flaw: Option<&'a str>,
     /// What the workers log.
     pub(super) log: &'a str,
+    /// How long an order may stay open.
+    pub(super) deadline: Duration,
 }
 
 /// How long a worker may take to drain: its flag.
@@ -145,6 +147,7 @@ async fn worker(
             flag("--payment-provider-url", format!("http://{}", proxy.address()));
             bank = Some(proxy);
         }
+        "order" => flag("--order-deadline", format!("{}ms", manner.deadline.as_millis())),
         "notifier" => flag("--notifier-file", dir.join("notices.jsonl").display().to_string()),
         _ => {}
     }

@@ -9,14 +9,14 @@ use super::site::Site;
 /// How long everything may take to come to rest once all is healed.
 pub(super) const DRAINED: Duration = Duration::from_secs(60);
 /// How long it is watched beyond that, to say how long it would have taken.
-const WATCHED: Duration = Duration::from_secs(120);
+pub(super) const WATCHED: Duration = Duration::from_secs(120);
 
 /// The streams whose consumers have to come to rest.
 const STREAMS: [&str; 4] = ["EVENTS", "INBOX", "TIMERS", "RETRY"];
 
 /// Waits until nothing is left to do: every durable consumer has acknowledged everything, nothing is scheduled to
-/// come again, and the bucket has followed the journal. Returns how long that took, or after two minutes what is left.
-pub(super) async fn at_rest(site: &Site) -> Result<Duration, String> {
+/// come again, and the bucket has followed the journal. Returns how long that took, or after so long what is left.
+pub(super) async fn at_rest(site: &Site, patience: Duration) -> Result<Duration, String> {
     let begun = Instant::now();
     loop {
         let left = match left(site).await {
@@ -24,7 +24,7 @@ pub(super) async fn at_rest(site: &Site) -> Result<Duration, String> {
             Ok(Some(left)) => left,
             Err(error) => format!("{error:#}"),
         };
-        if begun.elapsed() > WATCHED {
+        if begun.elapsed() > patience {
             return Err(left);
         }
         sleep(Duration::from_millis(200)).await;

@@ -18,7 +18,7 @@ use super::{
     ledger::Money,
     measure::{Material, measure, millis},
     nemesis::{Log, nemesis},
-    rest::{DRAINED, at_rest},
+    rest::{DRAINED, WATCHED, at_rest},
     schedule::{Outline, schedule},
     site::Site,
     verdict,
@@ -26,6 +26,9 @@ use super::{
 
 /// How long the last answers, and what is slow to heal, may take.
 const LAST: Duration = Duration::from_secs(240);
+
+/// How long all may take to come to rest where a violation is awaited.
+const AWAITED: Duration = Duration::from_secs(25);
 
 /// A run under way.
 struct Run {
@@ -61,6 +64,7 @@ pub async fn run(args: Args, dir: &Path) -> Result<Report> {
         dir,
         flaw: args.flaw.as_deref(),
         log: &args.log,
+        deadline: args.deadline,
     })
     .await?;
     let run = Run {
@@ -131,11 +135,18 @@ impl Run {
     async fn come_to_rest(&self, driving: Driving) -> Result<(Vec<String>, Result<Duration, String>)> {
         eprintln!("{} healed; waiting until all is at rest", now());
         driving.stop.send_replace(true);
-        let first = at_rest(&self.site).await;
+        let (patience, last) = if self.args.expect_violation {
+            (AWAITED, AWAITED) // it is enough to see that it is not right by then
+        } else {
+            (WATCHED, LAST)
+        };
+        let first = at_rest(&self.site, patience).await;
         // Who waits for an answer in vain keeps nobody else busy; what is asked late does.
-        let healthy = timeout(LAST, driving.orders).await;
-        let healthy = healthy.context("the last orders are not answered")???;
-        let rest = match (first, at_rest(&self.site).await) {
+        let healthy = match timeout(last, driving.orders).await {
+            Err(_) if self.args.expect_violation => Vec::new(),
+            healthy => healthy.context("the last orders are not answered")???,
+        };
+        let rest = match (first, at_rest(&self.site, patience).await) {
             (Ok(first), Ok(second)) => Ok(first + second),
             (_, Err(left)) | (Err(left), _) => Err(left),
         };
