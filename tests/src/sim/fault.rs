@@ -19,6 +19,8 @@ pub enum Fault {
     ReadLost,
     /// A replica answers a read with what was.
     StaleRead,
+    /// The leader has committed an event, which a follower hands out, but does not show it yet.
+    LeaderBehind,
     /// An append meets another that is in flight.
     Collided,
     /// An append rests on a guard that is stale.
@@ -75,7 +77,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Duplicated,
         Self::Overtaken,
         Self::AckLost,
@@ -84,6 +86,7 @@ impl Fault {
         Self::PublishLate,
         Self::ReadLost,
         Self::StaleRead,
+        Self::LeaderBehind,
         Self::Collided,
         Self::Outrun,
         Self::CutOff,
@@ -121,13 +124,14 @@ impl Fault {
     }
 
     /// Those that lie in wait for whatever comes next.
-    pub(super) const LURKING: [Self; 16] = [
+    pub(super) const LURKING: [Self; 17] = [
         Self::Duplicated,
         Self::AckLost,
         Self::PublishLost,
         Self::AnswerLost,
         Self::PublishLate,
         Self::ReadLost,
+        Self::LeaderBehind,
         Self::CrashAtPoint,
         Self::CrashAtPoint,
         Self::LostAtPoint,
@@ -161,6 +165,7 @@ impl fmt::Display for Fault {
             Self::PublishLate => "a publish arrives after the timeout",
             Self::ReadLost => "a read is not answered",
             Self::StaleRead => "a replica answers with the past",
+            Self::LeaderBehind => "the leader does not show an event yet",
             Self::Collided => "an append meets another in flight",
             Self::Outrun => "a guard is stale",
             Self::CutOff => "a worker is cut off from the server",

@@ -150,11 +150,20 @@ async fn arrive(
         sleep(pause).await;
     }
     memory.travel().await;
+    let is_event = subject.starts_with("evt.");
     let taken = memory.server().publish(subject, headers, body, now());
-    if let Ok((_, commits_at)) = &taken {
+    if let Ok((sequence, commits_at)) = &taken {
+        let behind = is_event && memory.strikes(Fault::LeaderBehind);
+        let shows_at = commits_at.after(memory.throw(|dice| dice.millis(10, 3_000)));
+        if behind {
+            memory.server().hide(*sequence, shows_at);
+        }
         sleep_until(instant(*commits_at)).await;
         drop(memory.server()); // which sees to it
         memory.touch();
+        if behind {
+            sleep_until(instant(shows_at)).await; // what it acknowledges it shows
+        }
     }
     memory.travel().await;
     if fate == Fate::Unheard {
@@ -191,10 +200,10 @@ impl Broker for Port {
         from: Source,
     ) -> Asked<'a, Result<Option<Stored>, ReadError>> {
         Box::pin(self.read(move |server| {
-            let leader = server.last(stream, filter, now(), Duration::ZERO);
             if from == Source::Leader {
-                return leader;
+                return server.shown(stream, filter, now());
             }
+            let leader = server.last(stream, filter, now(), Duration::ZERO);
             let behind = self.memory.mishaps().behind(now());
             let found = server.last(stream, filter, now(), behind);
             let sequence = |stored: &Option<Stored>| stored.as_ref().map(|stored| stored.sequence);

@@ -5,8 +5,8 @@ use std::{
 
 use checkout::stock::{Append, Key, Observed, Seen};
 
-/// What this process itself read or wrote last of each decider: reservations and adjustments. It may be stale; it serves
-/// only where the protocol takes any state that the entity ever had. Products are not remembered: with several replicas
+/// What the leader showed or acknowledged last to this process of each decider: reservations and adjustments. It may be
+/// stale; it serves only where the protocol takes whatever the leader ever showed. Products are not remembered: with several replicas
 /// each would meet the other's guard, and a conflict costs more than a read.
 #[derive(Debug, Default)]
 pub(crate) struct Memory(Mutex<HashMap<Key, Observed>>);

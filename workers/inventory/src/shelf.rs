@@ -95,16 +95,18 @@ impl Shelf {
 
     async fn load(&self, key: &Key, from: Source) -> Result<Observed, ShelfError> {
         let fresh = match (from, self.memory.recall(key)) {
-            (Source::Anywhere, Some(known)) => return Ok(known),
-            (Source::Anywhere, None) => Freshness::Any,
-            (Source::Leader, _) => Freshness::Leader,
+            (Source::Shown, Some(known)) => return Ok(known),
+            (Source::Anywhere, _) => Freshness::Any,
+            (Source::Shown | Source::Leader, _) => Freshness::Leader,
         };
         let seen = match key {
             Key::Product(sku) => Observed::Product(self.last(sku, fresh).await?),
             Key::Reservation(order) => Observed::Reservation(self.last(order, fresh).await?),
             Key::Adjustment(id) => Observed::Adjustment(self.last(id, fresh).await?),
         };
-        self.memory.keep(key, &seen);
+        if fresh == Freshness::Leader {
+            self.memory.keep(key, &seen);
+        }
         Ok(seen)
     }
 

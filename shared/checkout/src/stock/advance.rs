@@ -35,7 +35,7 @@ impl Operation {
         match seen.find_map(|product| self.sweep.wanted(product, &own)) {
             Some(key) => Next::Load {
                 key,
-                from: Source::Anywhere,
+                from: Source::Shown,
             },
             None => self.load_decider(Source::Leader),
         }

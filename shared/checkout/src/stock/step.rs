@@ -34,8 +34,10 @@ pub enum Key {
 /// How fresh a load has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// Any replica, or a cache of what this process itself loaded or appended: any state the entity ever had.
+    /// Any replica: any state the entity ever had, or one that the leader does not show yet.
     Anywhere,
+    /// What the stream leader shows, or showed or acknowledged to this process at any time before.
+    Shown,
     /// The stream leader: no older than any append that was acknowledged before the load began.
     Leader,
 }

@@ -6,8 +6,9 @@ use super::{
 
 /// What was learned of other operations' deciders while passing by.
 ///
-/// A decision is final, so what any read says of it, however stale, stays true; what reads as undecided is
-/// left alone.
+/// A decision is final, so what the leader ever showed of it stays true, and the leader shows it to whoever reads after;
+/// what reads as undecided is left alone. What only a replica shows is not enough: who begins the operation anew would
+/// find neither the entry nor, at a leader that is behind, the decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Sweep(BTreeMap<Key, Standing>);
 

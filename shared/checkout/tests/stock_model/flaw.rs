@@ -113,7 +113,7 @@ impl Flaw {
                 Some(Observed::Product(Some(Seen { state, sequence })))
             }
             (Self::DroppedEarly, Key::Reservation(_), Observed::Reservation(None))
-                if from == Source::Anywhere =>
+                if from == Source::Shown =>
             {
                 let state = Reservation {
                     status: ReservationStatus::Held,

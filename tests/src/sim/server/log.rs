@@ -99,7 +99,9 @@ impl Log {
         {
             return Err(AppendError::InFlight);
         }
-        let last = self.last(subject, None).map_or(0, |(sequence, _)| sequence);
+        let last = self
+            .last(subject, |_, _| true)
+            .map_or(0, |(sequence, _)| sequence);
         if last == wanted {
             Ok(Some(subject.to_owned()))
         } else {
@@ -164,12 +166,11 @@ impl Log {
         self.kept.get(at)?.as_ref()
     }
 
-    /// The last message on `filter` that was there at `as_of`, or is there now.
-    pub(super) fn last(&self, filter: &str, as_of: Option<Timestamp>) -> Option<(u64, &Kept)> {
+    /// The last message on `filter` of those that are there, as the reader sees it.
+    pub(super) fn last(&self, filter: &str, is_there: impl Fn(u64, &Kept) -> bool) -> Option<(u64, &Kept)> {
         let there = |sequence: u64| {
             let kept = self.get(sequence)?;
-            let is_there = as_of.is_none_or(|time| kept.time <= time);
-            is_there.then_some((sequence, kept))
+            is_there(sequence, kept).then_some((sequence, kept))
         };
         let indexed = if !filter.contains('*') && !filter.ends_with('>') {
             self.by_subject.get(filter)

@@ -10,6 +10,8 @@ mod reading;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use async_nats::{HeaderMap, jetstream::consumer::pull};
 use bytes::Bytes;
 use engine::{AppendError, Topology, broker::Arrival};
@@ -25,6 +27,8 @@ pub struct Server {
     logs: Vec<Log>,
     consumers: Vec<Consumer>,
     dice: Dice,
+    /// Events that the leader has committed and does not show before this moment.
+    hidden: BTreeMap<u64, Timestamp>,
     /// When it was last advanced.
     now: Option<Timestamp>,
 }
@@ -45,6 +49,7 @@ impl Server {
             logs: topology.streams.iter().cloned().map(Log::new).collect(),
             consumers: Vec::new(),
             dice,
+            hidden: BTreeMap::new(),
             now: None,
         }
     }

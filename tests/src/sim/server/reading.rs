@@ -8,15 +8,30 @@ use engine::{
 };
 use saga::Timestamp;
 
-use super::Server;
+use super::{Kept, Server};
 
 /// What a reader is told.
 impl Server {
     /// The last message on `filter` as a replica has it that is `behind` the leader by so much.
     pub fn last(&self, stream: &str, filter: &str, now: Timestamp, behind: Duration) -> Option<Stored> {
         let as_of = (!behind.is_zero()).then(|| earlier(now, behind));
-        let (sequence, kept) = self.log(stream)?.last(filter, as_of)?;
+        let is_there = |_, kept: &Kept| as_of.is_none_or(|time| kept.time <= time);
+        let (sequence, kept) = self.log(stream)?.last(filter, is_there)?;
         Some(kept.stored(sequence))
+    }
+
+    /// The last message on `filter` that the leader shows: every one that it has acknowledged, and not always those that
+    /// it has only committed.
+    pub fn shown(&self, stream: &str, filter: &str, now: Timestamp) -> Option<Stored> {
+        let is_hidden = |sequence| self.hidden.get(&sequence).is_some_and(|until| now < *until);
+        let is_shown = |sequence, _: &Kept| stream != EVENTS || !is_hidden(sequence);
+        let (sequence, kept) = self.log(stream)?.last(filter, is_shown)?;
+        Some(kept.stored(sequence))
+    }
+
+    /// From now on the leader does not show this event before `until`.
+    pub fn hide(&mut self, sequence: u64, until: Timestamp) {
+        self.hidden.insert(sequence, until);
     }
 
     /// The message with this sequence.
