@@ -61,6 +61,17 @@ pub fn chained(history: &[Recorded<State>]) -> Result<()> {
 /// # Errors
 /// Names the order and what is wrong with it.
 pub async fn audit(system: &System, ids: &[String]) -> Result<usize> {
+    let completed = audit_orders(system, ids).await?;
+    let report = system.report().await?;
+    ensure!(report.holds(), "{report}");
+    Ok(completed)
+}
+
+/// The same without the books, where something was done to the journal that they are right to find fault with.
+///
+/// # Errors
+/// Names the order and what is wrong with it.
+pub async fn audit_orders(system: &System, ids: &[String]) -> Result<usize> {
     let (mut completed, mut total) = (0, 0);
     for id in ids {
         let history = system.history(id).await?;
@@ -89,8 +100,6 @@ pub async fn audit(system: &System, ids: &[String]) -> Result<usize> {
         books.charged - books.refunded == total,
         "{total} is due, but the ledger says {books:?}"
     );
-    let report = system.report().await?;
-    ensure!(report.holds(), "{report}");
     Ok(completed)
 }
 

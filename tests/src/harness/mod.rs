@@ -12,7 +12,7 @@ mod reading;
 mod system;
 mod wait;
 
-pub use audit::{audit, chained, types};
+pub use audit::{audit, audit_orders, chained, types};
 pub use crew::{Role, Running};
 pub use orders::{cancellation, order, order_with};
 pub use process::{Process, jetsaga, signal};

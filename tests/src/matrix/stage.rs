@@ -37,6 +37,7 @@ pub struct Stage {
     pub board: Arc<Board>,
     orders: AtomicUsize,
     sagas: Mutex<Vec<String>>,
+    forged: Mutex<Vec<String>>,
     _workers: Vec<Running>,
 }
 
@@ -69,6 +70,7 @@ impl Stage {
             board,
             orders: AtomicUsize::new(0),
             sagas: Mutex::default(),
+            forged: Mutex::default(),
             _workers: workers,
         })
     }
@@ -84,10 +86,14 @@ impl Stage {
     /// # Errors
     /// When it does not end.
     pub async fn play(&self, scenario: &Scenario, id: &str) -> Result<()> {
-        if scenario.has_saga {
-            let mut sagas = self.sagas.lock().unwrap_or_else(PoisonError::into_inner);
-            sagas.push(id.to_owned());
-        }
+        let kind = if scenario.has_saga {
+            &self.sagas
+        } else {
+            &self.forged
+        };
+        kind.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(id.to_owned());
         for (subject, body) in (scenario.messages)(id) {
             self.system.publish(&subject, on_its_shelf(body, id)).await?;
             if scenario.has_saga && subject.ends_with(".OrderCreated") {
@@ -113,6 +119,11 @@ impl Stage {
     /// Every order that was played and has a saga.
     pub fn sagas(&self) -> Vec<String> {
         self.sagas.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every order that was played and has none.
+    pub fn forged(&self) -> Vec<String> {
+        self.forged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until nothing is left to do: no message unanswered, no retry scheduled, and every deadline fired.
