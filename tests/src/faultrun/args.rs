@@ -34,7 +34,7 @@ pub struct Args {
     pub kinds: Vec<Kind>,
 
     /// How long an order may stay open before it is taken back.
-    #[arg(long, default_value = "60s", value_parser = jetsaga::duration)]
+    #[arg(long, default_value = "15m", value_parser = jetsaga::duration)]
     pub deadline: Duration,
 
     /// The deliberate flaw that workers are told to have; `all` for a run with each of them.
