@@ -22,13 +22,14 @@ use tokio::{
 use tracing::Instrument as _;
 
 use crate::{
-    Nats,
+    AppendError, Nats,
+    aside::Aside,
     bounded::bounded,
     broker::Link,
     clock::{dice, now},
     delivery::Delivery,
     faults::{self, Flaw, Point, flawed, reach},
-    letters::Letters,
+    letters::{Letters, Reason},
     metrics::{ByConsumer, ByReason},
     schedule,
     setback::{Circumstances, Disposition, Setback, disposition},
@@ -130,7 +131,7 @@ impl<T: Trigger> ConsumerLoop<T> {
         loop {
             tokio::select! {
                 _ = &mut stopped => break,
-                message = messages.next(), if work.len() < self.pace.concurrency => match message {
+                message = messages.next(), if desk.has_room(work.len()) => match message {
                     Some(Ok(message)) => work.push(begin(message)),
                     Some(Err(error)) => return Err(error.into()),
                     None => anyhow::bail!("the stream of messages ended"),
@@ -224,6 +225,7 @@ pub(crate) struct Desk<T> {
     acknowledged: Counter,
     /// Milliseconds between two signs of life.
     rhythm: AtomicU64,
+    aside: Aside,
 }
 
 impl<T: Trigger> Desk<T> {
@@ -239,7 +241,13 @@ impl<T: Trigger> Desk<T> {
             pace,
             labels,
             rhythm: AtomicU64::new(rhythm(ACK_WAIT)),
+            aside: Aside::new(),
         }
+    }
+
+    /// True if another message may be begun while so many are unfinished. What waits to be buried holds no place.
+    fn has_room(&self, unfinished: usize) -> bool {
+        unfinished.saturating_sub(self.aside.len()) < self.pace.concurrency && !self.aside.is_full()
     }
 
     /// From now on signs of life come three times in what the server waits for them.
@@ -289,7 +297,13 @@ impl<T: Trigger> Desk<T> {
     /// The handler's answer, with signs of life while it works, a limit, and panics caught.
     async fn handle(&self, delivery: &Delivery) -> Result<(), Setback> {
         let work = pin!(self.trigger.handle(delivery)); // pinned once: it is large, and passed on by reference
-        let mut work = pin!(bounded(self.pace.limit * EFFECTS, work));
+        self.kept(delivery, bounded(self.pace.limit * EFFECTS, work))
+            .await
+    }
+
+    /// What `work` comes to; the delivery does not expire meanwhile.
+    async fn kept<O>(&self, delivery: &Delivery, work: impl Future<Output = O>) -> O {
+        let mut work = pin!(work);
         loop {
             let rhythm = Duration::from_millis(self.rhythm.load(Relaxed));
             match timeout(rhythm, &mut work).await {
@@ -327,23 +341,8 @@ impl<T: Trigger> Desk<T> {
             }
             Disposition::Later(pause, attempt) => self.later(delivery, pause, attempt).await,
             Disposition::Bury(reason, detail) => {
-                let labels = ByReason {
-                    consumer: self.name.clone(),
-                    reason: reason.word(),
-                };
-                tracing::warn!(
-                    consumer = self.name,
-                    subject = delivery.subject,
-                    reason = reason.word(),
-                    detail,
-                    "buried"
-                );
-                let buried = self.letters.bury(&self.name, delivery, reason, &detail).await;
-                if buried.is_ok() {
-                    self.link.metrics.letters.get_or_create(&labels).inc();
-                    delivery.terminate().await;
-                }
-                buried
+                let burial = self.bury(delivery, reason, &detail);
+                self.kept(delivery, burial).await
             }
         };
         if let Err(error) = done {
@@ -352,12 +351,28 @@ impl<T: Trigger> Desk<T> {
         }
     }
 
-    async fn later(
-        &self,
-        delivery: &Delivery,
-        pause: Duration,
-        attempt: u32,
-    ) -> Result<(), crate::AppendError> {
+    /// Makes the delivery a dead letter, in its turn; meanwhile it holds no place.
+    async fn bury(&self, delivery: &Delivery, reason: Reason, detail: &str) -> Result<(), AppendError> {
+        let aside = self.aside.put(delivery.body.len());
+        let _turn = aside.turn().await;
+        tracing::warn!(
+            consumer = self.name,
+            subject = delivery.subject,
+            reason = reason.word(),
+            detail,
+            "buried"
+        );
+        self.letters.bury(&self.name, delivery, reason, detail).await?;
+        let labels = ByReason {
+            consumer: self.name.clone(),
+            reason: reason.word(),
+        };
+        self.link.metrics.letters.get_or_create(&labels).inc();
+        delivery.terminate().await;
+        Ok(())
+    }
+
+    async fn later(&self, delivery: &Delivery, pause: Duration, attempt: u32) -> Result<(), AppendError> {
         self.link.metrics.retries.get_or_create(&self.labels).inc();
         let Some((kind, worker, id)) = self.trigger.address(delivery) else {
             delivery.hand_back(saga::Retry::SHORT).await;

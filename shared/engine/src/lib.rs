@@ -19,6 +19,7 @@ mod schedule;
 mod seen;
 mod setback;
 
+mod aside;
 mod bounded;
 mod consumer;
 mod handler;

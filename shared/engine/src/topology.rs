@@ -21,6 +21,9 @@ pub const ACK_WAIT: Duration = Duration::from_secs(10);
 pub const MAX_EVENT: usize = 256 * 1024;
 /// How long a mark of a handled event id is kept. A duplicate that is older is handled again.
 pub const SEEN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How many inbound messages may wait for their acknowledgement: enough that a burst of poison, set aside until it is
+/// buried, does not keep the rest out.
+const INBOX_PENDING: i64 = 32_768;
 /// The timer that ends a saga that takes too long.
 pub const DEADLINE: &str = "deadline";
 
@@ -212,7 +215,13 @@ pub fn owner_consumers(plan: &Plan) -> Vec<(&'static str, pull::Config)> {
         .collect();
     let again = subject::retries_due(&plan.saga, OWNER);
     vec![
-        (INBOX, consumer(&name, vec![subject::inbox_of(&plan.saga)])),
+        (
+            INBOX,
+            pull::Config {
+                max_ack_pending: INBOX_PENDING,
+                ..consumer(&name, vec![subject::inbox_of(&plan.saga)])
+            },
+        ),
         (EVENTS, consumer(&name, heard)),
         (
             TIMERS,

@@ -84,6 +84,10 @@ impl Report {
         }
         row("healthy orders, quiet", self.quiet.row());
         row("healthy orders, faults", self.under_faults.row());
+        if let Some(burst) = self.kinds.get(&Kind::PoisonBurst) {
+            let (during, quiet) = (burst.latency.p99, self.quiet.p99);
+            row("poison burst, p99", format!("{during} ms, quiet {quiet} ms"));
+        }
         row(
             "longest pause, leader killed",
             format!("{} ms", self.longest_pause_ms),

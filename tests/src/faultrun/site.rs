@@ -92,33 +92,33 @@ impl Site {
         }
         Ok(answer)
     }
+}
 
-    /// Publishes to a stream and waits for its word: the sequence there.
-    ///
-    /// # Errors
-    /// What the stream answers, or that it does not answer within five seconds.
-    pub(super) async fn publish(
-        &self,
-        subject: &str,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Result<u64, Refusal> {
-        let lost = |error: &dyn std::fmt::Display| Refusal {
-            code: 0,
-            text: error.to_string(),
-        };
-        let request = async_nats::Request::new().headers(headers).payload(body);
-        let answer = self.client.send_request(subject.to_owned(), request).await;
-        let answer: Value =
-            serde_json::from_slice(&answer.map_err(|e| lost(&e))?.payload).map_err(|error| lost(&error))?;
-        match (answer["error"].as_object(), answer["seq"].as_u64()) {
-            (None, Some(sequence)) => Ok(sequence),
-            (Some(error), _) => Err(Refusal {
-                code: error.get("err_code").and_then(Value::as_u64).unwrap_or(0),
-                text: error.get("description").map(Value::to_string).unwrap_or_default(),
-            }),
-            (None, None) => Err(lost(&"an answer without a sequence")),
-        }
+/// Publishes to a stream and waits for its word: the sequence there.
+///
+/// # Errors
+/// What the stream answers, or that it does not answer within five seconds.
+pub(super) async fn publish(
+    client: &Client,
+    subject: &str,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<u64, Refusal> {
+    let lost = |error: &dyn std::fmt::Display| Refusal {
+        code: 0,
+        text: error.to_string(),
+    };
+    let request = async_nats::Request::new().headers(headers).payload(body);
+    let answer = client.send_request(subject.to_owned(), request).await;
+    let answer: Value =
+        serde_json::from_slice(&answer.map_err(|e| lost(&e))?.payload).map_err(|error| lost(&error))?;
+    match (answer["error"].as_object(), answer["seq"].as_u64()) {
+        (None, Some(sequence)) => Ok(sequence),
+        (Some(error), _) => Err(Refusal {
+            code: error.get("err_code").and_then(Value::as_u64).unwrap_or(0),
+            text: error.get("description").map(Value::to_string).unwrap_or_default(),
+        }),
+        (None, None) => Err(lost(&"an answer without a sequence")),
     }
 }
 
@@ -131,7 +131,7 @@ fn url(cluster: &Cluster) -> Result<String> {
 }
 
 /// A plain connection to the cluster that finds another server when its own dies.
-async fn connect(cluster: &Cluster) -> Result<Client> {
+pub(super) async fn connect(cluster: &Cluster) -> Result<Client> {
     let addresses = cluster.addresses();
     let urls: Result<Vec<ServerAddr>, _> = addresses
         .iter()

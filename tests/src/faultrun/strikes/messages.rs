@@ -14,7 +14,7 @@ use crate::faultrun::{
     orders::{cancellation, plain},
     persist::persist,
     schedule::Fault,
-    site::Site,
+    site::{Site, publish},
 };
 
 /// The messages of a burst.
@@ -54,7 +54,12 @@ pub(super) async fn oversized(asker: &Arc<Asker>, fault: &Fault) -> Result<Done>
 
 /// Ten thousand messages that are no events, as fast as the inbox takes them.
 pub(super) async fn burst(asker: &Arc<Asker>, fault: &Fault) -> Result<Done> {
-    all(asker, (0..BURST).map(|n| poison(fault.dice, n)).collect()).await
+    let poison = (0..BURST).map(|n| poison(fault.dice, n));
+    let asked = poison.map(|message| {
+        let asker = asker.clone();
+        async move { asker.flood(message).await }
+    });
+    answers(asked.collect()).await
 }
 
 /// The same order two hundred times at once, and requests to cancel it in between.
@@ -92,7 +97,7 @@ pub(super) async fn corrupt_events(site: &Site, fault: &Fault) -> Result<Done> {
         let mut headers = HeaderMap::new();
         headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
         persist("the event is written", WRITTEN, || async {
-            let answer = site.publish(&subject, headers.clone(), body.clone().into()).await;
+            let answer = publish(&site.client, &subject, headers.clone(), body.clone().into()).await;
             match answer {
                 Err(refusal) if refusal.text.contains("wrong last sequence") => Ok(()),
                 Err(refusal) => anyhow::bail!("{} ({})", refusal.text, refusal.code),
@@ -124,11 +129,14 @@ fn poison(dice: u64, n: usize) -> Message {
 
 /// Asks everything at once, and waits for all answers.
 async fn all(asker: &Arc<Asker>, messages: Vec<Message>) -> Result<Done> {
-    let mut asked = JoinSet::new();
-    for message in messages {
+    let asked = messages.into_iter().map(|message| {
         let asker = asker.clone();
-        asked.spawn(async move { asker.ask(message).await });
-    }
+        async move { asker.ask(message).await }
+    });
+    answers(asked.collect()).await
+}
+
+async fn answers(mut asked: JoinSet<Outcome>) -> Result<Done> {
     let (mut count, mut unknown) = (0, 0);
     while let Some(outcome) = asked.join_next().await {
         count += 1;
