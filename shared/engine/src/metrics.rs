@@ -44,7 +44,15 @@ pub struct Metrics {
     pub consumers: Gauge,
     /// Those of them that messages come from: one that was deleted, or whose server is away, is started again and again.
     pub consumers_working: Gauge,
+    /// Services that this process runs.
+    pub services: Gauge,
+    /// Those of them that serve.
+    pub services_working: Gauge,
 }
+
+/// Counts one more service, or consumer, that serves, for as long as it is kept.
+#[derive(Debug)]
+pub struct Serving(Gauge);
 
 /// Labels: which consumer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -92,11 +100,18 @@ impl Metrics {
             in_flight: Gauge::default(),
             consumers: Gauge::default(),
             consumers_working: Gauge::default(),
+            services: Gauge::default(),
+            services_working: Gauge::default(),
         };
         let mut registry = Registry::with_prefix("jetsaga");
         metrics.register(&mut registry);
         metrics.registry = Arc::new(registry);
         metrics
+    }
+
+    /// A service holds this while it serves: without it the process is not ready.
+    pub fn serving(&self) -> Serving {
+        Serving::begin(&self.services_working)
     }
 
     /// The text that a Prometheus server scrapes.
@@ -145,6 +160,25 @@ impl Metrics {
             "Consumers that messages come from",
             self.consumers_working.clone(),
         );
+        registry.register("services", "Services run", self.services.clone());
+        registry.register(
+            "services_working",
+            "Services that serve",
+            self.services_working.clone(),
+        );
+    }
+}
+
+impl Serving {
+    pub(crate) fn begin(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -25,8 +25,8 @@ pub use clap;
 pub use engine::{
     self, AppendError, BuildError, Compensate, ConnectError, Difference, Effect, EngineArgs, Freshness,
     Handler, Heard, Journal, Letter, Letters, Metrics, Moment, Nats, Outcome, Perform, ReadError, Recorded,
-    Settled, Topology, Worker, done, duration, launch, launch_from, now, on_signal, refuse, start_telemetry,
-    subject,
+    Service, Serving, Settled, Topology, Worker, done, duration, launch, launch_from, now, on_signal, refuse,
+    start_telemetry, subject,
 };
 pub use saga::{
     self, EffectKey, Entity, EntityError, Event, EventId, Fact, Inputs, Irreversible, Payload, Plan,
