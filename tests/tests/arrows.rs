@@ -10,10 +10,12 @@ fn floor(folder: &str) -> Option<u8> {
     Some(match folder {
         "shared/saga" => 0,
         "shared/checkout" | "shared/engine" => 1,
-        "shared/jetsaga" => 2,
-        "workers/cli" => 4,
-        "tests" => 5,
-        other if other.starts_with("workers/") => 3,
+        "shared/jetsaga" | "shared/projection" => 2,
+        "shared/readmodel" => 3,
+        "workers/gateway" => 5,
+        "workers/cli" => 6,
+        "tests" => 7,
+        other if other.starts_with("workers/") => 4,
         _ => return None,
     })
 }

@@ -44,6 +44,33 @@ pub struct Heard {
     pub stored_at: Timestamp,
 }
 
+impl Heard {
+    /// Reads an event, or says why it is none.
+    pub(crate) fn read(
+        subject: &str,
+        body: &[u8],
+        sequence: u64,
+        stored_at: Timestamp,
+    ) -> Result<Self, String> {
+        let (entity, _) =
+            EntitySubject::parse(subject).ok_or_else(|| format!("{subject} is no subject of an event"))?;
+        let mut event: Event<Box<RawValue>> =
+            serde_json::from_slice(body).map_err(|error| format!("it is no event: {error}"))?;
+        let state = event
+            .state
+            .take()
+            .ok_or_else(|| "it carries no state".to_owned())?;
+        Ok(Self {
+            kind: entity.kind().clone(),
+            id: entity.id().clone(),
+            event: event.with_state(None),
+            state,
+            sequence,
+            stored_at,
+        })
+    }
+}
+
 type Handling<'a> = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send + 'a>>;
 
 pub(crate) trait AnyHandler: Send + Sync + 'static {
@@ -70,22 +97,14 @@ pub(crate) struct HandlerWorker {
 impl Trigger for HandlerWorker {
     async fn handle(&self, delivery: &Delivery) -> Result<(), Setback> {
         let poison = |why: String| Setback::Poison(Reason::Undecodable, why);
-        let (entity, _) = EntitySubject::parse(&delivery.subject)
-            .ok_or_else(|| poison(format!("{} is no subject of an event", delivery.subject)))?;
-        let mut event: Event<Box<RawValue>> = serde_json::from_slice(&delivery.body)
-            .map_err(|error| poison(format!("it is no event: {error}")))?;
-        let state = event
-            .state
-            .take()
-            .ok_or_else(|| poison("it carries no state".to_owned()))?;
-        let heard = Heard {
-            kind: entity.kind().clone(),
-            id: entity.id().clone(),
-            event: event.with_state(None),
-            state,
-            sequence: delivery.sequence,
-            stored_at: delivery.stored_at,
-        };
+        let Delivery {
+            subject,
+            body,
+            sequence,
+            stored_at,
+            ..
+        } = delivery;
+        let heard = Heard::read(subject, body, *sequence, *stored_at).map_err(poison)?;
         let id = heard.event.event_id;
         if look(&self.link, &self.name, id).await?.is_some() {
             self.link

@@ -7,6 +7,7 @@
 pub mod subject;
 
 pub mod broker;
+mod feed;
 mod jetstream;
 mod journal;
 mod nats;
@@ -54,6 +55,7 @@ mod worker;
 pub use clock::now;
 pub use config::{EngineArgs, LogFormat, duration, replicas};
 pub use durability::{Durability, Survives};
+pub use feed::{Entry, Feed, FeedError, JournalInfo};
 pub use handler::{Handler, Heard};
 pub use journal::{AppendError, Freshness, Journal, Moment, ReadError, Recorded};
 pub use launch::{launch, launch_from, on_signal};
