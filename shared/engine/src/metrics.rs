@@ -1,17 +1,25 @@
 //! What is counted. Logic holds no metrics: the few places that do I/O count what they did.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+
+/// What the name of every metric begins with.
+const PREFIX: &str = "jetsaga";
 
 /// Every counter of one process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    /// What services count.
+    more: Arc<Mutex<Registry>>,
     /// Messages delivered, by consumer.
     pub deliveries: Family<ByConsumer, Counter>,
     /// Messages delivered again, by consumer.
@@ -84,6 +92,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Arc::default(),
+            more: Arc::new(Mutex::new(Registry::with_prefix(PREFIX))),
             deliveries: Family::default(),
             redeliveries: Family::default(),
             duplicates: Family::default(),
@@ -103,10 +112,15 @@ impl Metrics {
             services: Gauge::default(),
             services_working: Gauge::default(),
         };
-        let mut registry = Registry::with_prefix("jetsaga");
+        let mut registry = Registry::with_prefix(PREFIX);
         metrics.register(&mut registry);
         metrics.registry = Arc::new(registry);
         metrics
+    }
+
+    /// Has a service register what it counts, under names that begin with `jetsaga_`.
+    pub fn extend(&self, register: impl FnOnce(&mut Registry)) {
+        register(&mut self.more.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// A service holds this while it serves: without it the process is not ready.
@@ -117,7 +131,11 @@ impl Metrics {
     /// The text that a Prometheus server scrapes.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        match encode(&mut text, &self.registry) {
+        let more = self.more.lock().unwrap_or_else(PoisonError::into_inner);
+        let encoded = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &more))
+            .and_then(|()| encode_eof(&mut text));
+        match encoded {
             Ok(()) => text,
             Err(error) => format!("# not encoded: {error}\n"),
         }
