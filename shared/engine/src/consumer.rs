@@ -14,7 +14,7 @@ use async_nats::jetstream::{
     consumer::{PullConsumer, pull},
 };
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
-use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+use prometheus_client::metrics::counter::Counter;
 use tokio::{
     sync::watch,
     time::{Instant, timeout, timeout_at},
@@ -30,7 +30,7 @@ use crate::{
     delivery::Delivery,
     faults::{self, Flaw, Point, flawed, reach},
     letters::{Letters, Reason},
-    metrics::{ByConsumer, ByReason},
+    metrics::{ByConsumer, ByReason, Serving},
     schedule,
     setback::{Circumstances, Disposition, Setback, disposition},
     topology::ACK_WAIT,
@@ -126,7 +126,7 @@ impl<T: Trigger> ConsumerLoop<T> {
     ) -> anyhow::Result<()> {
         let (mut messages, ack_wait) = alongside(work, self.messages()).await?;
         desk.heed(ack_wait);
-        let _working = Working::begin(&self.nats.metrics.consumers_working);
+        let _working = Serving::begin(&self.nats.metrics.consumers_working);
         let mut stopped = pin!(self.stop.wait_for(|stop| *stop));
         loop {
             tokio::select! {
@@ -158,22 +158,6 @@ impl<T: Trigger> ConsumerLoop<T> {
             .heartbeat(Duration::from_secs(10))
             .messages();
         Ok((messages.await?, ack_wait))
-    }
-}
-
-/// Counts one more while it lives.
-struct Working(Gauge);
-
-impl Working {
-    fn begin(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

@@ -14,7 +14,7 @@ struct Probes {
     stop: watch::Receiver<bool>,
 }
 
-/// Serves `/livez` (the process runs), `/readyz` (it is connected and takes work from every consumer; 503 while it does
+/// Serves `/livez` (the process runs), `/readyz` (it is connected, takes work from every consumer and every service serves; 503 while it does
 /// not, and while it drains) and
 /// `/metrics` (Prometheus text) until `stop`.
 pub(crate) async fn serve(
@@ -58,6 +58,9 @@ async fn ready(State(probes): State<Arc<Probes>>) -> (StatusCode, &'static str) 
             StatusCode::SERVICE_UNAVAILABLE,
             "no messages come from a consumer\n",
         );
+    }
+    if metrics.services_working.get() < metrics.services.get() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "a service does not serve\n");
     }
     (StatusCode::OK, "ready\n")
 }

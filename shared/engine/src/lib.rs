@@ -29,6 +29,7 @@ mod handler;
 mod ladder;
 mod owner;
 mod resolve;
+mod service;
 mod step;
 
 #[cfg(feature = "testing")]
@@ -62,10 +63,11 @@ pub use handler::{Handler, Heard};
 pub use journal::{AppendError, Freshness, Journal, Moment, ReadError, Recorded};
 pub use launch::{launch, launch_from, on_signal};
 pub use letters::{Letter, Letters, Reason};
-pub use metrics::{ByConsumer, ByEvent, ByReason, Metrics};
+pub use metrics::{ByConsumer, ByEvent, ByReason, Metrics, Serving};
 pub use nats::{ConnectError, Nats, OLDEST_SERVER};
 pub use owner::{Accept, MAX_INBOUND, REPLY};
 pub use resolve::{ResolveError, Statement, resolve};
+pub use service::Service;
 #[cfg(feature = "testing")]
 pub use station::Station;
 pub use step::{Compensate, Effect, Outcome, Perform, Settled, done, refuse};

@@ -1,17 +1,25 @@
 //! What is counted. Logic holds no metrics: the few places that do I/O count what they did.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+
+/// What the name of every metric begins with.
+const PREFIX: &str = "jetsaga";
 
 /// Every counter of one process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    /// What services count.
+    more: Arc<Mutex<Registry>>,
     /// Messages delivered, by consumer.
     pub deliveries: Family<ByConsumer, Counter>,
     /// Messages delivered again, by consumer.
@@ -44,7 +52,15 @@ pub struct Metrics {
     pub consumers: Gauge,
     /// Those of them that messages come from: one that was deleted, or whose server is away, is started again and again.
     pub consumers_working: Gauge,
+    /// Services that this process runs.
+    pub services: Gauge,
+    /// Those of them that serve.
+    pub services_working: Gauge,
 }
+
+/// Counts one more service, or consumer, that serves, for as long as it is kept.
+#[derive(Debug)]
+pub struct Serving(Gauge);
 
 /// Labels: which consumer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,6 +92,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Arc::default(),
+            more: Arc::new(Mutex::new(Registry::with_prefix(PREFIX))),
             deliveries: Family::default(),
             redeliveries: Family::default(),
             duplicates: Family::default(),
@@ -92,17 +109,33 @@ impl Metrics {
             in_flight: Gauge::default(),
             consumers: Gauge::default(),
             consumers_working: Gauge::default(),
+            services: Gauge::default(),
+            services_working: Gauge::default(),
         };
-        let mut registry = Registry::with_prefix("jetsaga");
+        let mut registry = Registry::with_prefix(PREFIX);
         metrics.register(&mut registry);
         metrics.registry = Arc::new(registry);
         metrics
     }
 
+    /// Has a service register what it counts, under names that begin with `jetsaga_`.
+    pub fn extend(&self, register: impl FnOnce(&mut Registry)) {
+        register(&mut self.more.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A service holds this while it serves: without it the process is not ready.
+    pub fn serving(&self) -> Serving {
+        Serving::begin(&self.services_working)
+    }
+
     /// The text that a Prometheus server scrapes.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        match encode(&mut text, &self.registry) {
+        let more = self.more.lock().unwrap_or_else(PoisonError::into_inner);
+        let encoded = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &more))
+            .and_then(|()| encode_eof(&mut text));
+        match encoded {
             Ok(()) => text,
             Err(error) => format!("# not encoded: {error}\n"),
         }
@@ -145,6 +178,25 @@ impl Metrics {
             "Consumers that messages come from",
             self.consumers_working.clone(),
         );
+        registry.register("services", "Services run", self.services.clone());
+        registry.register(
+            "services_working",
+            "Services that serve",
+            self.services_working.clone(),
+        );
+    }
+}
+
+impl Serving {
+    pub(crate) fn begin(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

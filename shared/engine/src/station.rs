@@ -9,6 +9,7 @@ use crate::{
     consumer::{Desk, Pace, Trigger},
     delivery::Delivery,
     letters::Letters,
+    service::AnyService,
     worker::Employ,
 };
 
@@ -77,4 +78,7 @@ impl Employ for Stations {
             });
         }
     }
+
+    // A station is a consumer: what is none has no place here.
+    fn serve(&mut self, _: &'static str, _: Box<dyn AnyService>) {}
 }

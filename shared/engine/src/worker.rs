@@ -1,6 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_nats::jetstream::consumer::pull;
+use futures_util::FutureExt as _;
 use saga::{Fact, Irreversible, Payload, Plan, PlanError, Retry, Saga, Step, StepIx, Token};
 use tokio::{
     net::TcpListener,
@@ -18,13 +19,14 @@ use crate::{
     ladder::StepWorker,
     letters::Letters,
     owner::Owner,
+    service::{AnyService, Service},
     step::{Act, Compensate, Perform, Reversible, Typed},
     topology::{Topology, handler_consumers, owner_consumers, step_consumers},
 };
 
-/// Everything that one process does: any number of steps, owners and plain handlers.
+/// Everything that one process does: any number of steps, owners, plain handlers and services.
 ///
-/// All of it is stateless: any number of processes may run the same worker, and any of them may die at any
+/// All of it is stateless, as far as its services are: any number of processes may run the same worker, and any of them may die at any
 /// moment.
 pub struct Worker {
     name: &'static str,
@@ -50,6 +52,10 @@ enum Role {
         types: Vec<Token>,
         retry: Retry,
         handler: Box<dyn AnyHandler>,
+    },
+    Service {
+        name: &'static str,
+        service: Box<dyn AnyService>,
     },
 }
 
@@ -173,6 +179,14 @@ impl Worker {
         Ok(self)
     }
 
+    /// Runs `service`, called `name` in logs, beside everything else: see [`Service`].
+    #[must_use]
+    pub fn service(mut self, name: &'static str, service: impl Service) -> Self {
+        let service = Box::new(service);
+        self.roles.push(Role::Service { name, service });
+        self
+    }
+
     /// The streams, and the consumers that this worker needs.
     pub fn topology(&self, replicas: usize) -> Topology {
         Topology {
@@ -185,7 +199,7 @@ impl Worker {
     /// had, at most as long as the drain limit.
     ///
     /// # Errors
-    /// When a consumer's task cannot be ended.
+    /// When a service of it ended before the stop: everything else is drained then.
     pub async fn run(
         self,
         nats: &Nats,
@@ -199,6 +213,7 @@ impl Worker {
             drain: args.drain_limit,
         };
         let (name, link) = (self.name, nats.link());
+        let (halt, stop) = halting(stop);
         let mut tasks = JoinSet::new();
         if let Some(listener) = probes {
             tasks.spawn(serve_probes(listener, nats.clone(), stop.clone()));
@@ -215,8 +230,9 @@ impl Worker {
         }
         tracing::info!(worker = name, "working");
         let late = out_of_time(stop, pace.drain + GRACE);
+        let mut failed = None;
         tokio::select! {
-            () = ended(name, &mut tasks) => {}
+            () = ended(name, &mut tasks, &halt, &mut failed) => {}
             () = late => tracing::warn!(worker = name, left = tasks.len(), "drain limit reached; nats does not answer"),
         }
         // What was acknowledged last may still be in the client's buffer, or nowhere to be sent to.
@@ -227,7 +243,7 @@ impl Worker {
                 "the last acknowledgements may be lost; those messages come again"
             ),
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Its consumers, each with what serves it, over any broker. An effect may take as long as `limit`.
@@ -266,12 +282,53 @@ async fn out_of_time(mut stop: watch::Receiver<bool>, limit: Duration) {
     sleep(limit).await;
 }
 
-/// Waits for every task.
-async fn ended(worker: &str, tasks: &mut JoinSet<()>) {
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(worker, %error, "a consumer died");
+/// A stop of our own, which follows `outer`: a worker whose service has ended stops by itself.
+fn halting(mut outer: watch::Receiver<bool>) -> (watch::Sender<bool>, watch::Receiver<bool>) {
+    let (halt, halted) = watch::channel(*outer.borrow());
+    let follow = halt.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = outer.wait_for(|stop| *stop) => {} // a dropped sender stops as well
+            () = follow.closed() => {}
         }
+        follow.send_replace(true);
+    });
+    (halt, halted)
+}
+
+/// Waits for every task. The first service that fails stops the others, and its error is left in `failed`.
+async fn ended(
+    worker: &str,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+    halt: &watch::Sender<bool>,
+    failed: &mut Option<anyhow::Error>,
+) {
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(worker, "{error:#}");
+                halt.send_replace(true);
+                failed.get_or_insert(error);
+            }
+            Err(error) => tracing::error!(worker, %error, "a consumer died"),
+        }
+    }
+}
+
+/// Runs a service. It fails if it ends before `stop`, and if it panics.
+async fn serve(
+    name: &'static str,
+    service: Box<dyn AnyService>,
+    nats: Nats,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let running = AssertUnwindSafe(service.start(nats, stop.clone())).catch_unwind();
+    match running.await {
+        Ok(Ok(())) if *stop.borrow() => Ok(()),
+        Ok(Ok(())) => Err(anyhow::anyhow!("service {name} ended though nobody stopped it")),
+        Ok(Err(error)) => Err(error.context(format!("service {name} failed"))),
+        Err(_) => Err(anyhow::anyhow!("service {name} panicked")),
     }
 }
 
@@ -279,6 +336,9 @@ async fn ended(worker: &str, tasks: &mut JoinSet<()>) {
 pub(crate) trait Employ {
     /// Has `trigger` serve the messages of these consumers.
     fn employ<T: Trigger>(&mut self, consumers: Vec<(&'static str, pull::Config)>, trigger: T);
+
+    /// Has `service` run.
+    fn serve(&mut self, name: &'static str, service: Box<dyn AnyService>);
 }
 
 impl Role {
@@ -343,6 +403,7 @@ impl Role {
                     },
                 );
             }
+            Self::Service { name, service } => employer.serve(name, service),
         }
     }
 }
@@ -353,7 +414,7 @@ struct Crew<'a> {
     letters: Letters,
     pace: Pace,
     stop: watch::Receiver<bool>,
-    tasks: &'a mut JoinSet<()>,
+    tasks: &'a mut JoinSet<anyhow::Result<()>>,
 }
 
 impl Employ for Crew<'_> {
@@ -370,13 +431,23 @@ impl Employ for Crew<'_> {
                 stop: self.stop.clone(),
             };
             self.nats.metrics.consumers.inc();
-            self.tasks.spawn(consumer.run());
+            self.tasks.spawn(async {
+                consumer.run().await;
+                Ok(())
+            });
         }
+    }
+
+    fn serve(&mut self, name: &'static str, service: Box<dyn AnyService>) {
+        self.nats.metrics.services.inc();
+        let (nats, stop) = (self.nats.clone(), self.stop.clone());
+        self.tasks.spawn(serve(name, service, nats, stop));
     }
 }
 
-async fn serve_probes(listener: TcpListener, nats: Nats, stop: watch::Receiver<bool>) {
+async fn serve_probes(listener: TcpListener, nats: Nats, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     if let Err(error) = health::serve(listener, nats, stop).await {
         tracing::error!(%error, "the probes are not served any more");
     }
+    Ok(())
 }

@@ -25,9 +25,9 @@ pub use clap;
 pub use engine::{
     self, Aggregates, AppendError, BuildError, CommandError, Compensate, ConnectError, Difference, Effect,
     EngineArgs, Entry, Expected, Feed, FeedError, Freshness, Handler, Heard, Journal, JournalInfo, Letter,
-    Letters, Metrics, Moment, Nats, Numbered, Outcome, Perform, ReadError, Recorded, Settled, Topology,
-    Vault, VaultError, Worker, done, duration, launch, launch_from, now, on_signal, refuse, start_telemetry,
-    subject,
+    Letters, Metrics, Moment, Nats, Numbered, Outcome, Perform, ReadError, Recorded, Service, Serving,
+    Settled, Topology, Vault, VaultError, Worker, done, duration, launch, launch_from, now, on_signal,
+    refuse, start_telemetry, subject,
 };
 pub use saga::{
     self, Aggregate, Decision, EffectKey, Entity, EntityError, Event, EventId, Fact, Facts, Inputs,
