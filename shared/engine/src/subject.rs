@@ -19,6 +19,8 @@ pub const RETRY: &str = "RETRY";
 pub const INBOX: &str = "INBOX";
 /// Marks of event ids that were handled.
 pub const SEEN: &str = "SEEN";
+/// What outsiders are told.
+pub const OUTBOUND: &str = "OUTBOUND";
 /// Dead letters.
 pub const LETTERS: &str = "LETTERS";
 
@@ -103,6 +105,11 @@ impl fmt::Display for EntitySubject {
 /// The filter for all events of one type of one kind.
 pub fn events_of_type(kind: &Token, event_type: &Token) -> String {
     format!("evt.{kind}.{event_type}.*")
+}
+
+/// The filter for all events of one kind.
+pub fn events_of_kind(kind: &Token) -> String {
+    format!("evt.{kind}.*.*")
 }
 
 /// Where the world writes events of one type for one kind.
