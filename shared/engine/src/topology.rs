@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     Nats,
-    subject::{self, EVENTS, INBOX, KV_STATE, LETTERS, OWNER, REQUESTS, RETRY, SEEN, TIMERS},
+    subject::{
+        self, EVENTS, INBOX, KV_KEYS, KV_STATE, LETTERS, OUTBOUND, OWNER, REQUESTS, RETRY, SEEN, TIMERS,
+    },
 };
 
 /// How long the server waits for an acknowledgement or a sign of life before it delivers again.
@@ -23,6 +25,9 @@ pub const MAX_EVENT: usize = 256 * 1024;
 pub const SEEN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a request's idempotency key is remembered. A request under it that comes later is a new one.
 pub const REQUESTS_FOR: Duration = Duration::from_secs(48 * 3600);
+/// How many messages outsiders may be behind. The limit is a number and no age: the last message says where the relay
+/// stands, and has to stay.
+const OUTBOUND_KEPT: i64 = 10_000_000;
 /// How many inbound messages may wait for their acknowledgement: enough that a burst of poison, set aside until it is
 /// buried, does not keep the rest out.
 const INBOX_PENDING: i64 = 32_768;
@@ -80,6 +85,10 @@ impl Topology {
                 ..sealed(KV_STATE, &[])
             },
             stream::Config {
+                max_messages_per_subject: 1,
+                ..open(KV_KEYS, &["$KV.KEYS.*.*"])
+            },
+            stream::Config {
                 ..scheduling(TIMERS, &["timer.*.*.*", "due.*.*.*"])
             },
             stream::Config {
@@ -100,6 +109,11 @@ impl Topology {
             stream::Config {
                 max_age: REQUESTS_FOR,
                 ..open(REQUESTS, &["req.*"])
+            },
+            stream::Config {
+                max_messages: OUTBOUND_KEPT,
+                discard: DiscardPolicy::Old,
+                ..sealed(OUTBOUND, &["out.*.*.*"])
             },
         ];
         let streams = streams
