@@ -2,6 +2,7 @@ use std::{ops::Deref, sync::Arc};
 
 use axum::{Router, http::Uri, middleware, response::IntoResponse, routing};
 use checkout::Checkout;
+use customer::Customers;
 use jetsaga::{Journal, Letters, Nats, Plan, anyhow};
 use tokio::sync::{Semaphore, watch};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -10,6 +11,7 @@ use crate::{
     args::Config,
     asker::Asker,
     counters::Counters,
+    customers,
     docs::{self, document},
     guard::guard,
     keys::Keys,
@@ -29,6 +31,7 @@ pub(crate) struct Parts {
     pub(crate) nats: Nats,
     pub(crate) journal: Journal,
     pub(crate) letters: Letters,
+    pub(crate) customers: Customers,
     pub(crate) plan: Plan,
     pub(crate) asker: Asker,
     pub(crate) requests: Requests,
@@ -57,6 +60,7 @@ impl Gateway {
         Ok(Self(Arc::new(Parts {
             journal: Journal::new(&nats),
             letters: Letters::new(&nats),
+            customers: Customers::new(&nats)?,
             plan: Plan::of::<Checkout>()?,
             asker: Asker::start(&nats).await?,
             requests: Requests::new(&nats),
@@ -93,6 +97,9 @@ pub(crate) fn api() -> OpenApiRouter<Gateway> {
         .routes(routes!(orders::history))
         .routes(routes!(live::order))
         .routes(routes!(live::everything))
+        .routes(routes!(customers::create))
+        .routes(routes!(customers::get, customers::change, customers::erase))
+        .routes(routes!(customers::history))
         .routes(routes!(products::get))
         .routes(routes!(letters::list))
         .routes(routes!(letters::get, letters::remove))

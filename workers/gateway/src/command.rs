@@ -64,7 +64,7 @@ impl Gateway {
             Some(key) => {
                 let fingerprint = fingerprint(command.what, &command.content);
                 match self.requests.begin(&caller.name, key, &fingerprint).await? {
-                    Begun::Answered(answer) => return answer.response(),
+                    Begun::Answered(answer) => return answer.response(accepted),
                     Begun::Ours(claim) => Some(claim),
                 }
             }
@@ -96,7 +96,7 @@ impl Gateway {
         if let Some(claim) = claim {
             self.requests.end(claim, &answer).await;
         }
-        answer.response()
+        answer.response(accepted)
     }
 }
 
@@ -119,7 +119,11 @@ impl Answer {
         }
     }
 
-    fn response(self) -> Result<Response, Problem> {
+    /// What is said; `accepted` says it of what is in the journal.
+    pub(crate) fn response(
+        self,
+        accepted: impl FnOnce(Token, Option<u64>) -> Result<Response, Problem>,
+    ) -> Result<Response, Problem> {
         match self {
             Self::Accepted { id, sequence } => accepted(id, Some(sequence)),
             Self::Invalid { detail } => Err(Problem::new(Code::Invalid, detail)),
@@ -128,6 +132,7 @@ impl Answer {
     }
 }
 
+/// It is kept: 202, with where to look.
 fn accepted(order_id: Token, sequence: Option<u64>) -> Result<Response, Problem> {
     let location = HeaderValue::from_str(&format!("/v1/orders/{order_id}"));
     let location = location.map_err(|error| Problem::internal(&error))?;

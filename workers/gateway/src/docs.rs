@@ -29,6 +29,7 @@ use crate::{
     ),
     tags(
         (name = "orders", description = "Place, take back, look at, follow"),
+        (name = "customers", description = "Create, change, look at, forget"),
         (name = "products", description = "What is in stock"),
         (name = "operators", description = "Only for tokens of the role `operator`"),
     ),

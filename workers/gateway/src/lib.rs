@@ -9,8 +9,8 @@
 //!
 //! # Reading order
 //! `problem` (what goes wrong), `token` and `keys` (who asks), `body`, `path`, `moment` (what is asked), `asker`,
-//! `requests` and `command` (how it becomes an event, once), then `orders`, `live`, `products`, `letters` (what there
-//! is), and `guard`, `app`, `wire`, `serve`, `args` (the outside).
+//! `requests` and `command` (how it becomes an event, once), then `orders`, `live`, `customers`, `products`,
+//! `letters` (what there is), and `guard`, `app`, `wire`, `serve`, `args` (the outside).
 
 mod problem;
 
@@ -26,6 +26,7 @@ mod asker;
 mod command;
 mod requests;
 
+mod customers;
 mod letters;
 mod live;
 mod orders;
