@@ -1,8 +1,7 @@
 //! From the order to its end, over HTTP alone.
 
-use jetsaga_tests::harness::{Role, System, audit, cancellation, order, order_with};
+use jetsaga_tests::harness::{System, audit, order};
 use reqwest::{Method, StatusCode};
-use serde_json::json;
 
 use crate::{
     front::{Answer, Front},
