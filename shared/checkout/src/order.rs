@@ -3,7 +3,7 @@
 use saga::{Payload, why_not};
 use serde_json::Value;
 
-use crate::OrderCreated;
+use crate::{Address, OrderCreated};
 
 /// The most items that one order may have.
 pub const MAX_ITEMS: usize = 1_000;
@@ -30,7 +30,7 @@ pub fn accept(payload: &Payload) -> Result<OrderCreated, Unacceptable> {
         .read()
         .map_err(|_| Unacceptable(why_not::<OrderCreated>("payload", payload.text().as_bytes())))?;
     check_items(&order)?;
-    check_address(&order)?;
+    order.shipping_address.check("shippingAddress")?;
     check_total(&order)?;
     Ok(order)
 }
@@ -71,26 +71,27 @@ fn check_items(order: &OrderCreated) -> Result<(), Unacceptable> {
     Ok(())
 }
 
-fn check_address(order: &OrderCreated) -> Result<(), Unacceptable> {
-    let address = &order.shipping_address;
-    for (name, line) in [
-        ("street", &address.street),
-        ("city", &address.city),
-        ("zip", &address.zip),
-    ] {
-        if line.trim().is_empty() {
-            return refuse(format!("shippingAddress.{name} is empty"));
+impl Address {
+    /// Checks every line; `name` is what the address is called where it was found.
+    ///
+    /// # Errors
+    /// Names the first line at fault and what is wrong with it.
+    pub fn check(&self, name: &str) -> Result<(), Unacceptable> {
+        for (line, text) in [("street", &self.street), ("city", &self.city), ("zip", &self.zip)] {
+            if text.trim().is_empty() {
+                return refuse(format!("{name}.{line} is empty"));
+            }
+            if text.chars().count() > MAX_ADDRESS_LINE {
+                return refuse(format!(
+                    "{name}.{line} has more than {MAX_ADDRESS_LINE} characters"
+                ));
+            }
+            if text.chars().any(char::is_control) {
+                return refuse(format!("{name}.{line} holds a control character"));
+            }
         }
-        if line.chars().count() > MAX_ADDRESS_LINE {
-            return refuse(format!(
-                "shippingAddress.{name} has more than {MAX_ADDRESS_LINE} characters"
-            ));
-        }
-        if line.chars().any(char::is_control) {
-            return refuse(format!("shippingAddress.{name} holds a control character"));
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The total has to be the sum if every item has a price; without prices there is nothing to compare with.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     Nats,
-    subject::{EVENTS, INBOX, KV_STATE, LETTERS, RETRY, SEEN, TIMERS},
+    subject::{EVENTS, INBOX, KV_KEYS, KV_STATE, LETTERS, RETRY, SEEN, TIMERS},
 };
 
 /// A kind of accident that nothing acknowledged is lost in.
@@ -39,7 +39,7 @@ impl Durability {
     /// When a stream is missing, or a monitoring address gives no answer.
     pub async fn read(nats: &Nats, monitors: &[String]) -> anyhow::Result<Self> {
         let mut replicas = usize::MAX;
-        for name in [EVENTS, KV_STATE, TIMERS, RETRY, INBOX, SEEN, LETTERS] {
+        for name in [EVENTS, KV_STATE, KV_KEYS, TIMERS, RETRY, INBOX, SEEN, LETTERS] {
             let stream = nats.jetstream.get_stream(name).await;
             let stream = stream.with_context(|| format!("stream {name}"))?;
             replicas = replicas.min(stream.cached_info().config.num_replicas);

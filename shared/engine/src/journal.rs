@@ -198,19 +198,47 @@ impl Journal {
         &self,
         entity: &EntitySubject,
     ) -> Result<Vec<Recorded<S>>, ReadError> {
-        let mut history = Vec::new();
-        let mut next = self.last(entity, Freshness::Leader).await?;
-        while let Some(event) = next {
-            let guard = event.guard;
-            history.push(event);
-            next = if guard == 0 {
-                None
-            } else {
-                Some(self.at(guard).await?)
-            };
-        }
+        let mut history = self.back(entity, None, usize::MAX).await?;
         history.reverse();
         Ok(history)
+    }
+
+    /// What happened to an entity, newest first: at most `most` events whose sequence is smaller than `before` (if it is
+    /// given). The walk begins at the entity's last event.
+    ///
+    /// # Errors
+    /// When the server does not answer, or a stored event cannot be read as an `S`.
+    pub async fn back<S: DeserializeOwned>(
+        &self,
+        entity: &EntitySubject,
+        before: Option<u64>,
+        most: usize,
+    ) -> Result<Vec<Recorded<S>>, ReadError> {
+        let mut events = Vec::new();
+        let mut next = self.last(entity, Freshness::Leader).await?;
+        while let Some(event) = next
+            && events.len() < most
+        {
+            next = self.before(&event).await?;
+            if before.is_none_or(|before| event.sequence < before) {
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+
+    /// The event before this one; `None` if it is its entity's first.
+    ///
+    /// # Errors
+    /// When the server does not answer, or the stored event cannot be read as an `S`.
+    pub async fn before<S: DeserializeOwned>(
+        &self,
+        event: &Recorded<S>,
+    ) -> Result<Option<Recorded<S>>, ReadError> {
+        match event.guard {
+            0 => Ok(None),
+            guard => self.at(guard).await.map(Some),
+        }
     }
 
     /// The last event of an entity that is not later than `moment`; `None` if it had none then.
@@ -231,11 +259,7 @@ impl Journal {
             if fits {
                 return Ok(Some(event));
             }
-            next = if event.guard == 0 {
-                None
-            } else {
-                Some(self.at(event.guard).await?)
-            };
+            next = self.before(&event).await?;
         }
         Ok(None)
     }

@@ -6,12 +6,14 @@
 
 pub mod subject;
 
+mod aggregate;
 pub mod broker;
 mod feed;
 mod jetstream;
 mod journal;
 mod nats;
 mod topology;
+mod vault;
 
 mod delivery;
 mod letters;
@@ -52,6 +54,7 @@ mod telemetry;
 mod trace;
 mod worker;
 
+pub use aggregate::{Aggregates, CommandError, Expected, Numbered};
 pub use clock::now;
 pub use config::{EngineArgs, LogFormat, duration, replicas};
 pub use durability::{Durability, Survives};
@@ -73,4 +76,5 @@ pub use topology::{
     ACK_WAIT, DEADLINE, Difference, MAX_EVENT, SEEN_FOR, Topology, TopologyError, handler_consumers,
     owner_consumers, step_consumers,
 };
+pub use vault::{Vault, VaultError};
 pub use worker::{BuildError, Worker};

@@ -1,12 +1,16 @@
 //! The only place where subjects are built. Every part is a [`Token`], so every subject has the shape it seems
 //! to have.
 
+use std::fmt;
+
 use saga::{EventId, Token};
 
 /// The stream of every event of every entity.
 pub const EVENTS: &str = "EVENTS";
 /// The stream behind the key-value bucket `STATE`, filled by the server.
 pub const KV_STATE: &str = "KV_STATE";
+/// The stream behind the key-value bucket `KEYS`: the keys of personal data.
+pub const KV_KEYS: &str = "KV_KEYS";
 /// Deadlines: scheduled messages and what they fire.
 pub const TIMERS: &str = "TIMERS";
 /// Longer retries: scheduled messages and what they fire.
@@ -55,6 +59,11 @@ impl EntitySubject {
         format!("$KV.STATE.{}.{}", self.kind, self.id)
     }
 
+    /// The subject of its key in the bucket `KEYS`.
+    pub fn key(&self) -> String {
+        format!("$KV.KEYS.{}.{}", self.kind, self.id)
+    }
+
     /// Reads `evt.<kind>.<type>.<id>` back: the entity and the event type.
     pub fn parse(subject: &str) -> Option<(Self, Token)> {
         let mut parts = subject.split('.');
@@ -82,6 +91,12 @@ impl EntitySubject {
     /// The entity's id.
     pub const fn id(&self) -> &Token {
         &self.id
+    }
+}
+
+impl fmt::Display for EntitySubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.id)
     }
 }
 

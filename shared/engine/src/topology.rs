@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Nats,
-    subject::{self, EVENTS, INBOX, KV_STATE, LETTERS, OWNER, RETRY, SEEN, TIMERS},
+    subject::{self, EVENTS, INBOX, KV_KEYS, KV_STATE, LETTERS, OWNER, RETRY, SEEN, TIMERS},
 };
 
 /// How long the server waits for an acknowledgement or a sign of life before it delivers again.
@@ -76,6 +76,10 @@ impl Topology {
                     ..Source::default()
                 }]),
                 ..sealed(KV_STATE, &[])
+            },
+            stream::Config {
+                max_messages_per_subject: 1,
+                ..open(KV_KEYS, &["$KV.KEYS.*.*"])
             },
             stream::Config {
                 ..scheduling(TIMERS, &["timer.*.*.*", "due.*.*.*"])

@@ -23,14 +23,16 @@ mod macros;
 pub use anyhow;
 pub use clap;
 pub use engine::{
-    self, AppendError, BuildError, Compensate, ConnectError, Difference, Effect, EngineArgs, Freshness,
-    Handler, Heard, Journal, Letter, Letters, Metrics, Moment, Nats, Outcome, Perform, ReadError, Recorded,
-    Service, Serving, Settled, Topology, Worker, done, duration, launch, launch_from, now, on_signal, refuse,
-    start_telemetry, subject,
+    self, Aggregates, AppendError, BuildError, CommandError, Compensate, ConnectError, Difference, Effect,
+    EngineArgs, Entry, Expected, Feed, FeedError, Freshness, Handler, Heard, Journal, JournalInfo, Letter,
+    Letters, Metrics, Moment, Nats, Numbered, Outcome, Perform, ReadError, Recorded, Service, Serving,
+    Settled, Topology, Vault, VaultError, Worker, done, duration, launch, launch_from, now, on_signal,
+    refuse, start_telemetry, subject,
 };
 pub use saga::{
-    self, EffectKey, Entity, EntityError, Event, EventId, Fact, Inputs, Irreversible, Payload, Plan,
-    PlanError, Refusal, Retry, Saga, State, Status, Step, StepStatus, Timestamp, Token, TokenError, mermaid,
+    self, Aggregate, Decision, EffectKey, Entity, EntityError, Event, EventId, Fact, Facts, Inputs,
+    Irreversible, Payload, Personal, Plan, PlanError, Refusal, Retry, Saga, Shape, State, Status, Step,
+    StepStatus, Timestamp, Token, TokenError, mermaid, one_of,
 };
 pub use serde;
 pub use serde_json;

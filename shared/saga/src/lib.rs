@@ -6,14 +6,17 @@
 //!
 //! Reading order: [`Token`] and [`Event`] (what is on the wire), [`Step`] and [`Saga`] (what a team writes),
 //! [`Plan`] (what that compiles to), [`State`] with [`evolve`] (how facts fold), [`decide`] and
-//! [`decide_owner`] (what to do about a fact), [`Retry`] (when to try again).
+//! [`decide_owner`] (what to do about a fact), [`Retry`] (when to try again). Beside sagas stand [`Aggregate`]s, which
+//! answer commands, with [`Personal`] data that can be erased.
 
+mod aggregate;
 mod decide;
 mod definition;
 mod diagram;
 mod entity;
 mod event;
 mod evolve;
+mod personal;
 mod plan;
 mod retry;
 mod state;
@@ -21,15 +24,20 @@ mod timestamp;
 mod token;
 mod why_not;
 
+pub use aggregate::{Aggregate, Decision, Facts, Shape};
 pub use decide::{OwnerAction, OwnerTrigger, StepAction, decide, decide_owner};
 pub use definition::{Fact, Inputs, Irreversible, Refusal, Saga, Step, Steps, Undo};
 pub use diagram::mermaid;
 pub use entity::{Entity, EntityError};
 pub use event::{Event, EventId, Payload};
 pub use evolve::{EvolveError, STEP_STUCK, StepStuck, evolve};
+pub use personal::{Personal, True};
 pub use plan::{Dependency, Kind, Plan, PlanError, PlanSpec, StepIx, StepPlan, StepSpec};
 pub use retry::{Next, Retry};
 pub use state::{Direction, Outcome, Start, State, Status, StepState, StepStatus, Stuck, Turn};
 pub use timestamp::{Timestamp, TimestampError};
 pub use token::{EffectKey, Token, TokenError};
 pub use why_not::why_not;
+
+/// Why JSON could not be read or written.
+pub type JsonError = serde_json::Error;
