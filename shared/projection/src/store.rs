@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use engine::JournalInfo;
+use engine::{Heard, JournalInfo};
 
 use crate::{
     Database, DatabaseError, Picture, Projection, Type, Value,
-    apply::Applied,
+    apply::{Applied, Read, apply},
     database::{Arg, Tx},
     projection::Declared,
     sql,
@@ -79,7 +79,7 @@ impl Store {
         }
         let mut tx = store.database.begin().await?;
         if store.database.is_postgres() {
-            tx.read(LOCK, vec![]).await?;
+            tx.execute(LOCK, vec![]).await?;
         }
         for statement in CONTROL {
             tx.execute(statement, vec![]).await?;
@@ -169,6 +169,22 @@ impl Store {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Applies events that were read already, in the order of their sequences, as a runner does: what a projection
+    /// contains is passed over. All of it is one transaction; if somebody else moved a position, nothing happens, and
+    /// it returns false.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn apply(&self, heard: Vec<Heard>) -> Result<bool, DatabaseError> {
+        let positions = self.positions().await?;
+        let read: Vec<Read> = heard.into_iter().map(Read::heard).collect();
+        let active = self.declared.iter().zip(&positions).filter(|(_, p)| !p.outdated);
+        let applied = active
+            .map(|(declared, position)| apply(declared, position, &read))
+            .collect();
+        Ok(self.write(applied).await? == Written::Done)
     }
 
     /// Everything that the tables of a projection hold now.

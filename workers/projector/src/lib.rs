@@ -3,6 +3,8 @@
 //! Any number of them may run on one database; each event is applied once. What it has applied stands in the same
 //! transaction as the rows, so it goes on where it was, whenever it dies.
 
+pub mod bench;
+
 use jetsaga::{Nats, Worker, clap};
 use projection::{Database, DatabaseError, Progress, Runner, Status, Store};
 
