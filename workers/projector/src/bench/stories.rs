@@ -4,7 +4,7 @@ use checkout::{
 };
 use fastrand::Rng;
 use jetsaga::{
-    Event, EventId, Fact, Payload, Plan, State, Timestamp, Token,
+    Event, EventId, Fact, Heard, Payload, Plan, State, Timestamp, Token,
     saga::{Direction, StepStuck, evolve},
     subject::EntitySubject,
 };
@@ -101,6 +101,17 @@ impl Stories {
         let mut told = order.told;
         told.push(self.stock()?);
         Ok(told)
+    }
+
+    /// So many orders, mixed.
+    ///
+    /// # Errors
+    /// As [`Self::order`].
+    pub fn orders(&mut self, count: u64) -> anyhow::Result<Vec<Told>> {
+        let stories = (0..count)
+            .map(|_| self.order())
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(mixed(stories))
     }
 
     fn placement(&mut self, id: &Token) -> anyhow::Result<OrderCreated> {
@@ -206,10 +217,37 @@ fn event(event_type: &str, id: &Token, number: u64, payload: &impl Serialize) ->
     ))
 }
 
+/// The first events of all stories, then the second ones, and so on: orders that are under way at once.
+fn mixed(stories: Vec<Vec<Told>>) -> Vec<Told> {
+    let mut stories: Vec<_> = stories.into_iter().map(Vec::into_iter).collect();
+    let mut mixed = Vec::new();
+    loop {
+        let before = mixed.len();
+        mixed.extend(stories.iter_mut().filter_map(Iterator::next));
+        if mixed.len() == before {
+            return mixed;
+        }
+    }
+}
+
 impl Told {
     /// Where it is published.
     pub fn subject(&self) -> String {
         self.entity.event(&self.event.event_type)
+    }
+
+    /// As it is heard if it was stored at this place of the journal, at this time.
+    pub fn heard(self, sequence: u64, stored_at: Timestamp) -> Heard {
+        let mut event = self.event;
+        let state = event.state.take().unwrap_or_default();
+        Heard {
+            kind: self.entity.kind().clone(),
+            id: self.entity.id().clone(),
+            event: event.with_state(None),
+            state,
+            sequence,
+            stored_at,
+        }
     }
 
     /// What is published.

@@ -4,7 +4,7 @@ mod site;
 
 pub(crate) use nats::Server;
 pub(crate) use place::Place;
-pub(crate) use site::{Projector, Site, folded, until};
+pub(crate) use site::{Site, until};
 
 /// Runs each of these tests on both databases.
 macro_rules! on_both {

@@ -10,7 +10,7 @@ use jetsaga::{
     engine::{Feed, JournalInfo, Service as _},
 };
 use projection::{Picture, Projection, Runner, Store};
-use projector::bench::{Stories, Told};
+use projector::bench::Stories;
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -60,14 +60,11 @@ impl Site {
         Ok(projector::open(&self.place.url()).await?)
     }
 
-    /// Appends the events of so many orders, mixed.
-    pub(crate) async fn orders(&mut self, count: usize) -> Result<u64> {
-        let stories = (0..count)
-            .map(|_| self.stories.order())
-            .collect::<Result<Vec<_>>>()?;
+    /// Appends the events of so many orders, mixed; returns the sequence of the last.
+    pub(crate) async fn orders(&mut self, count: u64) -> Result<u64> {
         let mut last = 0;
-        for story in mixed(stories) {
-            last = self.publish(&story.subject(), story.body()?).await?;
+        for told in self.stories.orders(count)? {
+            last = self.publish(&told.subject(), told.body()?).await?;
         }
         Ok(last)
     }
@@ -151,7 +148,7 @@ impl Projector {
 }
 
 /// What the journal up to `last` makes of a projection, one event after the other, without any database.
-pub(crate) async fn folded(nats: &Nats, projection: &dyn Projection, last: u64) -> Result<Picture> {
+async fn folded(nats: &Nats, projection: &dyn Projection, last: u64) -> Result<Picture> {
     let mut picture = Picture::of(projection);
     if last == 0 {
         return Ok(picture);
@@ -181,18 +178,5 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<O
             bail!("{what}: not seen within {PATIENCE:?}");
         }
         sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// The first events of all stories, then the second ones, and so on.
-fn mixed(stories: Vec<Vec<Told>>) -> Vec<Told> {
-    let mut stories: Vec<_> = stories.into_iter().map(Vec::into_iter).collect();
-    let mut mixed = Vec::new();
-    loop {
-        let before = mixed.len();
-        mixed.extend(stories.iter_mut().filter_map(Iterator::next));
-        if mixed.len() == before {
-            return mixed;
-        }
     }
 }
