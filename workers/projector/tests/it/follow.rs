@@ -1,12 +1,19 @@
 //! What the tables show is what the journal says.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result};
-use jetsaga::Token;
+use clap::{Args as _, FromArgMatches as _};
+use jetsaga::{EngineArgs, Nats, Token};
 use readmodel::{NotYet, ReadModel, projections};
 
-use crate::harness::{Place, Site, on_both};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use crate::harness::{Place, Site, on_both, until};
 
 on_both!(
     tables_are_the_fold_of_the_journal,
@@ -121,4 +128,49 @@ async fn poison_is_recorded_and_passed(place: Place) -> Result<()> {
     );
     site.check(&store, projections()).await?;
     runner.stop().await
+}
+
+/// The runner as a worker runs it: it is ready once it follows, counts what it does, and drains.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projector_is_ready_and_says_how_far_it_is() -> Result<()> {
+    let mut site = Site::new(Place::sqlite()?).await?;
+    let last = site.orders(3).await?;
+    let args = projector::Args {
+        database_url: site.place.url(),
+    };
+    let nats = Nats::connect(&site.server.url, "projector").await?;
+    let worker = projector::worker(args, nats.clone()).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let probes = listener.local_addr()?;
+    let engine = EngineArgs::augment_args(clap::Command::new("x")).get_matches_from(["x"]);
+    let engine = EngineArgs::from_arg_matches(&engine)?;
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(async move { worker.run(&nats, &engine, Some(listener), stopped).await });
+    until("a projector that is ready", async || {
+        Ok(get(probes, "/readyz").await?.contains("200 OK").then_some(()))
+    })
+    .await?;
+    let position = format!("jetsaga_projection_position{{projection=\"orders\"}} {last}\n");
+    until("its position", async || {
+        Ok(get(probes, "/metrics").await?.contains(&position).then_some(()))
+    })
+    .await?;
+    let metrics = get(probes, "/metrics").await?;
+    for said in [
+        "jetsaga_projection_lag{projection=\"orders\"} 0\n",
+        "jetsaga_services_working 1\n",
+    ] {
+        assert!(metrics.contains(said), "{metrics}");
+    }
+    stop.send_replace(true);
+    running.await?
+}
+
+async fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
