@@ -23,6 +23,8 @@ pub const SEEN: &str = "SEEN";
 pub const OUTBOUND: &str = "OUTBOUND";
 /// Dead letters.
 pub const LETTERS: &str = "LETTERS";
+/// Requests from outside that came with an idempotency key, and how they were answered.
+pub const REQUESTS: &str = "REQUESTS";
 
 /// The name under which a saga's owner keeps its consumers and retries. No step may be called so.
 pub const OWNER: &str = "owner";
@@ -155,6 +157,11 @@ pub fn retries_due(kind: &Token, worker: &str) -> String {
 /// The mark that `consumer` has handled an event.
 pub fn seen(consumer: &str, event: EventId) -> String {
     format!("seen.{consumer}.{event}")
+}
+
+/// What is kept of a request; `name` is a hash of its idempotency key and of whose key it is.
+pub fn request(name: &Token) -> String {
+    format!("req.{name}")
 }
 
 /// The dead letter for one message of one stream, as `consumer` met it.
