@@ -1,11 +1,15 @@
 //! What outsiders are told: every public event once, in order, without its state, whoever dies and however many tell.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::consumer::{AckPolicy, pull};
+use customer::{CustomerCommand, Customers, NewCustomer};
 use futures_util::StreamExt as _;
-use jetsaga::{Feed, Token};
+use jetsaga::{EventId, Expected, Feed, Token};
 use jetsaga_tests::harness::{PATIENCE, Running, System, order_with, until};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
@@ -112,6 +116,50 @@ async fn relays_that_die_and_relays_that_compete_tell_each_event_once() {
     for relay in relays {
         relay.stop().await.unwrap();
     }
+}
+
+/// What is told is what the published schemas say, customers included.
+#[tokio::test]
+async fn every_message_fits_its_schema() {
+    let (system, _workers) = System::checkout().await.unwrap();
+    let relay = relay(&system).await.unwrap();
+    place(&system, 0, 10).await.unwrap();
+    let customers = Customers::new(&system.nats).unwrap();
+    let ada = NewCustomer {
+        name: "Ada".to_owned(),
+        email: "ada@example.org".to_owned(),
+        address: None,
+    };
+    let writes = CustomerCommand::Change {
+        address: None,
+        email: Some("countess@example.org".to_owned()),
+    };
+    let commands = [CustomerCommand::Create(ada), writes, CustomerCommand::Erase];
+    for (n, command) in commands.iter().enumerate() {
+        let (id, name) = (Token::new("CUST-1").unwrap(), n.to_string());
+        let event = EventId::derived("test", "outbound", &name);
+        customers
+            .execute(&id, Expected::Any, event, command)
+            .await
+            .unwrap();
+    }
+    system.until_idle().await.unwrap();
+    all_told(&system).await.unwrap();
+
+    let documents = BTreeMap::from_iter(jetsaga_cli::contract_documents().unwrap());
+    let mut seen = BTreeSet::new();
+    for (_, subject, body) in told(&system).await.unwrap() {
+        let parts: Vec<&str> = subject.split('.').collect();
+        let document = format!("events/{}.{}.schema.json", parts[1], parts[2]);
+        let schema: Value = serde_json::from_str(&documents[&document]).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        if let Err(error) = validator.validate(&body) {
+            panic!("{subject}: {error}: {body}");
+        }
+        seen.insert(document);
+    }
+    assert!(seen.len() >= 9, "{seen:?}");
+    relay.stop().await.unwrap();
 }
 
 /// One message at a time keeps the order, also when a member of the group goes with a message in its hands.

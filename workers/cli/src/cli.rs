@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use jetsaga::{Nats, Timestamp, Token};
 
 use crate::{
-    bench, demo, dev, fsck, letters, operate,
+    bench, contract, demo, dev, fsck, letters, operate,
     output::{Output, nobody_listens},
     past, place, show, stock, topology, watch, work,
 };
@@ -101,7 +101,7 @@ enum Command {
     Stock(stock::Command),
     /// Run one worker as a process of its own, with that worker's flags.
     Worker {
-        /// order, payment, inventory, shipping, notifier or provider.
+        /// order, payment, inventory, shipping, notifier, outbound or provider.
         name: String,
         /// The worker's own flags; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -111,6 +111,8 @@ enum Command {
     Bench(bench::Args),
     /// Print the checkout as a Mermaid diagram.
     Diagram,
+    /// Print what outsiders can rely on: the AsyncAPI document, and with --write a JSON Schema for every event.
+    Contract(contract::Args),
 }
 
 /// The whole tool: does what the command line says. Exit code 0 if it was done, 1 if not, 2 for a wrong line.
@@ -174,6 +176,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
             let diagram = jetsaga::mermaid(&jetsaga::Plan::of::<checkout::Checkout>()?);
             out.print(&diagram, |diagram| diagram.trim_end().to_owned())
         }
+        Command::Contract(args) => contract::run(&args, out),
         Command::Worker { name, .. } => {
             anyhow::bail!("say `jetsaga worker {name} …`: flags of the tool come after")
         }

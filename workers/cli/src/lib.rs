@@ -15,6 +15,7 @@ mod demo;
 mod dev;
 
 mod bench;
+mod contract;
 mod fsck;
 mod letters;
 mod operate;
@@ -28,5 +29,6 @@ mod watch;
 mod work;
 
 pub use cli::main;
+pub use contract::documents as contract_documents;
 pub use server::NatsServer;
 pub use system::{SystemArgs, topology as system_topology, workers as system_workers};

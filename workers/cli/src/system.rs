@@ -16,6 +16,8 @@ pub struct SystemArgs {
     shipping: shipping::Args,
     #[command(flatten)]
     notifier: notifier::Args,
+    #[command(flatten)]
+    outbound: outbound::Args,
 }
 
 impl SystemArgs {
@@ -43,6 +45,7 @@ pub async fn workers(args: SystemArgs, nats: &Nats) -> anyhow::Result<Vec<Worker
         inventory::worker(args.inventory, nats.clone()).await?,
         shipping::worker(args.shipping, nats.clone()).await?,
         notifier::worker(args.notifier, nats.clone()).await?,
+        outbound::worker(args.outbound, nats.clone()).await?,
     ])
 }
 

@@ -39,10 +39,16 @@ pub(crate) fn run(name: &str, args: &[OsString]) -> ExitCode {
             shipping::worker,
         ),
         "notifier" => launch_from("notifier", "Tells customers how it ended", line, notifier::worker),
+        "outbound" => launch_from(
+            "outbound",
+            "Tells outsiders what happened",
+            line,
+            outbound::worker,
+        ),
         "provider" => provider(line),
         other => {
             eprintln!(
-                "error: there is no worker {other:?}; it takes order, payment, inventory, shipping, notifier or provider"
+                "error: there is no worker {other:?}; it takes order, payment, inventory, shipping, notifier, outbound or provider"
             );
             ExitCode::from(2)
         }

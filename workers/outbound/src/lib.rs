@@ -15,7 +15,7 @@ pub use relay::Relay;
 
 /// The flags of the outbound worker.
 #[derive(Clone, Debug, clap::Args)]
-pub struct OutboundArgs {
+pub struct Args {
     /// The kinds whose events outsiders hear of, separated by commas.
     #[arg(
         long,
@@ -32,7 +32,7 @@ pub struct OutboundArgs {
 /// # Errors
 /// Never: it is checked already.
 #[expect(clippy::unused_async, reason = "workers are built so")]
-pub async fn worker(args: OutboundArgs, _: Nats) -> anyhow::Result<Worker> {
+pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
     Ok(relaying(args.outbound_kinds))
 }
 

@@ -1,0 +1,70 @@
+//! The projector keeps the checkout's read models: it follows the journal and writes tables, in SQLite or PostgreSQL.
+//!
+//! Any number of them may run on one database; each event is applied once. What it has applied stands in the same
+//! transaction as the rows, so it goes on where it was, whenever it dies.
+
+pub mod bench;
+
+use jetsaga::{Nats, Worker, clap};
+use projection::{Database, DatabaseError, Progress, Runner, Status, Store};
+
+/// Flags of the projector.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub struct Args {
+    /// Where the read models are: `sqlite:PATH`, which is made, or `postgres://USER:PASSWORD@HOST/NAME`, which has to be.
+    #[arg(long, env = "DATABASE_URL", default_value = DEFAULT_URL, hide_env_values = true, value_parser = database_url)]
+    pub database_url: String,
+}
+
+/// Where the read models are if nothing is said.
+pub const DEFAULT_URL: &str = "sqlite:jetsaga.db";
+
+/// The worker.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
+    let store = open(&args.database_url).await?;
+    Ok(Worker::new("projector").service("projections", Runner::new(store)))
+}
+
+/// Builds the read model `name` anew beside the one that is read, and swaps them at the end; see
+/// [`projection::rebuild`].
+///
+/// # Errors
+/// When there is none of that name, somebody else rebuilds it, or database or journal fail.
+pub async fn rebuild(
+    nats: &Nats,
+    url: &str,
+    name: &str,
+    progress: impl FnMut(Progress),
+) -> Result<(), DatabaseError> {
+    projection::rebuild(&open(url).await?, nats, name, progress).await
+}
+
+/// How every read model stands.
+///
+/// # Errors
+/// When database or journal fail, or do not belong together.
+pub async fn status(nats: &Nats, url: &str) -> Result<Vec<Status>, DatabaseError> {
+    open(url).await?.status(nats).await
+}
+
+/// The read models of the checkout in this database.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn open(url: &str) -> Result<Store, DatabaseError> {
+    Store::open(Database::open(url).await?, readmodel::projections()).await
+}
+
+fn database_url(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some(("sqlite" | "postgres" | "postgresql", rest)) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err(
+            "DATABASE_URL takes sqlite:PATH, such as sqlite:jetsaga.db, or postgres://USER@HOST/NAME"
+                .to_owned(),
+        ),
+    }
+}
