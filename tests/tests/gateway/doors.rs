@@ -242,3 +242,43 @@ async fn streams_end_when_the_gateway_stops_and_letters_go_back() {
         "they end in good order"
     );
 }
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_cut_and_slows_nobody() {
+    let system = System::bare().await.unwrap();
+    let limits = |config| Config {
+        write_limit: Duration::from_millis(500),
+        ..config
+    };
+    let front = Front::start_with(&system, limits).await.unwrap();
+    let address = front.url.trim_start_matches("http://").to_owned();
+    let mut deaf = TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "GET /v1/stream?after=0 HTTP/1.1\r\nauthorization: Bearer {}\r\n\r\n",
+        front.keys.operator
+    );
+    deaf.write_all(head.as_bytes()).await.unwrap();
+    until("the stream is open", async || {
+        Ok(front.nats.metrics.text().contains("http_streams 1").then_some(()))
+    })
+    .await
+    .unwrap();
+    // More than the buffers of both sides hold.
+    for n in 0..100 {
+        let mut event = order(&format!("BIG-{n}"));
+        event["payload"] = json!({"text": "x".repeat(200_000)});
+        event["state"] = json!({});
+        system
+            .publish(&format!("evt.note.Written.BIG-{n}"), event.to_string())
+            .await
+            .unwrap();
+    }
+    until("the deaf client is cut", async || {
+        front.get("/v1/orders/NONE").await?.problem(404, "not-found")?;
+        Ok(front.nats.metrics.text().contains("http_streams 0").then_some(()))
+    })
+    .await
+    .unwrap();
+    drop(deaf);
+    front.stop().await.unwrap();
+}

@@ -178,6 +178,59 @@ pub(super) fn cases(keys: &Keys) -> Vec<Case> {
             "invalid-query",
         ));
     }
+    for query in [
+        "status=done",
+        "status=",
+        "customer=a.b",
+        "customer=>",
+        "customer=*",
+        "from=yesterday",
+        "from=",
+        "to=2026-11-24",
+        "to=now",
+        "cursor=",
+        "cursor=x",
+        "cursor=%00",
+        "cursor=1.2.3",
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "order=up",
+        "order=",
+        "min_seq=x",
+        "min_seq=-1",
+        "page=2",
+        "limit=1&limit=1",
+    ] {
+        cases.push(with(
+            &shop,
+            "GET",
+            &format!("/v1/orders?{query}"),
+            400,
+            "invalid-query",
+        ));
+    }
+    for query in [
+        "from=yesterday",
+        "to=2026-13-01",
+        "from=2026-11-24T00:00:00Z",
+        "day=2026-11-24",
+    ] {
+        cases.push(with(
+            &staff,
+            "GET",
+            &format!("/v1/revenue?{query}"),
+            400,
+            "invalid-query",
+        ));
+    }
+    cases.push(with(
+        &shop,
+        "GET",
+        "/v1/orders?limit=200&order=oldest",
+        501,
+        "no-read-model",
+    ));
     for query in ["after=-1", "after=x", "after=1&after=1", "from=1"] {
         cases.push(with(
             &shop,
@@ -319,6 +372,7 @@ fn tokens(keys: &Keys) -> Vec<Case> {
         ("POST", "/v1/letters/1/redrive"),
         ("DELETE", "/v1/letters/1"),
         ("DELETE", "/v1/customers/USED"),
+        ("GET", "/v1/revenue"),
     ] {
         let bytes = request(method, path, &[("authorization", bearer.as_bytes())], b"");
         cases.push(case(
