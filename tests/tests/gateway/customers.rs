@@ -1,5 +1,6 @@
 //! Customers over HTTP.
 
+use anyhow::Result;
 use jetsaga_tests::harness::System;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -8,9 +9,9 @@ use crate::front::{Answer, Front};
 
 const ADA: &str = "/v1/customers/ADA";
 
-async fn change(front: &Front, tag: &str, body: Value) -> Answer {
+async fn change(front: &Front, tag: &str, body: Value) -> Result<Answer> {
     let request = front.shop(Method::PATCH, ADA).header("If-Match", tag).json(&body);
-    Answer::of(request).await.unwrap()
+    Answer::of(request).await
 }
 
 #[tokio::test]
@@ -49,13 +50,17 @@ async fn a_customer_is_created_changed_remembered_and_forgotten() {
         &first,
         json!({"address": {"street": "1 High St", "city": "Anytown", "zip": "12345"}}),
     )
-    .await;
+    .await
+    .unwrap();
     moved.expect(StatusCode::OK).unwrap();
     change(&front, &first, json!({"email": "late@example.org"}))
         .await
+        .unwrap()
         .problem(412, "stale")
         .unwrap();
-    let written = change(&front, moved.header("etag"), json!({"email": "new@example.org"})).await;
+    let written = change(&front, moved.header("etag"), json!({"email": "new@example.org"}))
+        .await
+        .unwrap();
     written.expect(StatusCode::OK).unwrap();
 
     let sequence = moved.header("jetsaga-sequence").to_owned();
@@ -108,6 +113,7 @@ async fn a_customer_is_created_changed_remembered_and_forgotten() {
     }
     change(&front, "*", json!({"email": "back@example.org"}))
         .await
+        .unwrap()
         .problem(409, "conflict")
         .unwrap();
     let unnamed = create("k-3", &json!({"name": "Bob", "email": "b@example.org"}))
