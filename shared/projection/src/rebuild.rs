@@ -145,8 +145,26 @@ impl Rebuild<'_> {
     /// Applies more to the new tables.
     async fn write(&mut self, entries: &[Entry]) -> Result<(), DatabaseError> {
         let applied = self.apply(entries);
+        let error = match self.write_alone(applied.clone()).await {
+            Err(error) if error.is_refusal() => error,
+            written => return written,
+        };
+        let (front, back) = entries.split_at(entries.len() / 2);
+        if front.is_empty() {
+            return self.write_alone(applied.refused(entries, &error)).await;
+        }
+        Box::pin(self.write(front)).await?;
+        Box::pin(self.write(back)).await
+    }
+
+    async fn write_alone(&mut self, applied: Applied) -> Result<(), DatabaseError> {
+        let before = self.position.sequence;
         let mut tx = self.store.database.begin().await?;
-        self.write_in(&mut tx, applied).await?;
+        let written = self.write_in(&mut tx, applied).await;
+        if written.is_err() {
+            self.position.sequence = before;
+            return written;
+        }
         tx.commit().await
     }
 
