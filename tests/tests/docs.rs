@@ -15,6 +15,26 @@ fn the_readme_shows_the_compiled_example() {
     assert!(example.lines().count() <= 60);
 }
 
+/// The AsyncAPI document and the JSON Schemas are what the code says; `jetsaga contract --write docs` makes them anew.
+#[test]
+fn the_contract_is_what_the_code_says() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
+    let documents = jetsaga_cli::contract_documents().unwrap();
+    for (name, text) in &documents {
+        let kept = fs::read_to_string(format!("{root}/{name}")).unwrap_or_default();
+        assert!(
+            kept == *text,
+            "docs/{name} is not what the code says; run `jetsaga contract --write docs`"
+        );
+    }
+    let files = fs::read_dir(format!("{root}/events")).unwrap().count();
+    assert_eq!(
+        files + 1,
+        documents.len(),
+        "a document of an event that is no more"
+    );
+}
+
 /// The documented order is the one in the file that the demo places.
 #[test]
 fn the_documented_order_is_accepted_as_it_stands() {

@@ -5,6 +5,7 @@ use crate::Money;
 
 /// Somebody ordered something. The input of every step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrderCreated {
     /// The order, which is also the saga's id.
@@ -24,6 +25,7 @@ pub struct OrderCreated {
 
 /// One line of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Item {
     /// The product, which is also the stock entity's id.
@@ -37,6 +39,7 @@ pub struct Item {
 
 /// Where an order goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Address {
     /// Street and number.
@@ -49,6 +52,7 @@ pub struct Address {
 
 /// The order is paid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentProcessed {
     /// Which order.
@@ -61,6 +65,7 @@ pub struct PaymentProcessed {
 
 /// The order cannot be paid; nothing was charged and nothing will be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentFailed {
     /// Which order.
@@ -71,6 +76,7 @@ pub struct PaymentFailed {
 
 /// What was charged is given back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentRefunded {
     /// Which order.
@@ -83,6 +89,7 @@ pub struct PaymentRefunded {
 
 /// Every item is set aside for the order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryReserved {
     /// Which order.
@@ -91,6 +98,7 @@ pub struct InventoryReserved {
 
 /// An item is missing; nothing is set aside and nothing will be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OutOfStock {
     /// Which order.
@@ -101,6 +109,7 @@ pub struct OutOfStock {
 
 /// What was set aside is back on the shelf.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryReleased {
     /// Which order.
@@ -109,6 +118,7 @@ pub struct InventoryReleased {
 
 /// The order is on its way. It completes the checkout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OrderShipped {
     /// Which order.
@@ -119,6 +129,7 @@ pub struct OrderShipped {
 
 /// The carrier does not take it; nothing is on its way and nothing will be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ShippingFailed {
     /// Which order.
@@ -129,6 +140,7 @@ pub struct ShippingFailed {
 
 /// The payload of `OrderTimedOut`, `OrderCancellationRequested` and `OrderCancelled`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OrderCancelled {
     /// Which order.
@@ -153,6 +165,15 @@ macro_rules! facts {
                     Err(_) => Err(why_not::<$name>("payload", payload.text().as_bytes())),
                 },)+
                 other => Err(format!("the checkout has no payload for {other}")),
+            }
+        }
+
+        /// The JSON Schema of the payload of an event type; `None` if the checkout has none such.
+        #[cfg(feature = "schema")]
+        pub fn payload_schema(event_type: &str) -> Option<schemars::Schema> {
+            match event_type {
+                $(<$name as Fact>::TYPE => Some(schemars::schema_for!($name)),)+
+                _ => None,
             }
         }
     };

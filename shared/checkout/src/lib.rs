@@ -11,6 +11,8 @@ pub mod order;
 mod saga;
 pub mod stock;
 
+#[cfg(feature = "schema")]
+pub use events::payload_schema;
 pub use events::{
     Address, InventoryReleased, InventoryReserved, Item, OrderCancelled, OrderCreated, OrderShipped,
     OutOfStock, PaymentFailed, PaymentProcessed, PaymentRefunded, ShippingFailed, check_payload,

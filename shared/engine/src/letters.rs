@@ -122,9 +122,19 @@ impl Letters {
     /// # Errors
     /// When the server does not answer.
     pub async fn list(&self) -> anyhow::Result<Vec<Letter>> {
+        self.after(0, usize::MAX).await
+    }
+
+    /// The letters behind this sequence, oldest first, at most `most`.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn after(&self, sequence: u64, most: usize) -> anyhow::Result<Vec<Letter>> {
         let mut letters = Vec::new();
-        let mut from = 1;
-        while let Some(found) = self.link.broker.next(LETTERS, "dlq.>", from).await? {
+        let mut from = sequence.saturating_add(1);
+        while letters.len() < most
+            && let Some(found) = self.link.broker.next(LETTERS, "dlq.>", from).await?
+        {
             from = found.sequence + 1;
             letters.push(Letter::read(found));
         }

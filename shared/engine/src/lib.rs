@@ -73,8 +73,9 @@ pub use station::Station;
 pub use step::{Compensate, Effect, Outcome, Perform, Settled, done, refuse};
 pub use telemetry::{Telemetry, start as start_telemetry};
 pub use topology::{
-    ACK_WAIT, DEADLINE, Difference, MAX_EVENT, SEEN_FOR, Topology, TopologyError, handler_consumers,
-    owner_consumers, step_consumers,
+    ACK_WAIT, DEADLINE, Difference, MAX_EVENT, REQUESTS_FOR, SEEN_FOR, Topology, TopologyError,
+    handler_consumers, owner_consumers, step_consumers,
 };
+pub use trace::{Traced, traced};
 pub use vault::{Vault, VaultError};
 pub use worker::{BuildError, Worker};

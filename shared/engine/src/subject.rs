@@ -19,8 +19,12 @@ pub const RETRY: &str = "RETRY";
 pub const INBOX: &str = "INBOX";
 /// Marks of event ids that were handled.
 pub const SEEN: &str = "SEEN";
+/// What outsiders are told.
+pub const OUTBOUND: &str = "OUTBOUND";
 /// Dead letters.
 pub const LETTERS: &str = "LETTERS";
+/// Requests from outside that came with an idempotency key, and how they were answered.
+pub const REQUESTS: &str = "REQUESTS";
 
 /// The name under which a saga's owner keeps its consumers and retries. No step may be called so.
 pub const OWNER: &str = "owner";
@@ -105,6 +109,11 @@ pub fn events_of_type(kind: &Token, event_type: &Token) -> String {
     format!("evt.{kind}.{event_type}.*")
 }
 
+/// The filter for all events of one kind.
+pub fn events_of_kind(kind: &Token) -> String {
+    format!("evt.{kind}.*.*")
+}
+
 /// Where the world writes events of one type for one kind.
 pub fn inbox(kind: &Token, event_type: &Token) -> String {
     format!("in.{kind}.{event_type}")
@@ -148,6 +157,11 @@ pub fn retries_due(kind: &Token, worker: &str) -> String {
 /// The mark that `consumer` has handled an event.
 pub fn seen(consumer: &str, event: EventId) -> String {
     format!("seen.{consumer}.{event}")
+}
+
+/// What is kept of a request; `name` is a hash of its idempotency key and of whose key it is.
+pub fn request(name: &Token) -> String {
+    format!("req.{name}")
 }
 
 /// The dead letter for one message of one stream, as `consumer` met it.

@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     Nats,
-    subject::{self, EVENTS, INBOX, KV_KEYS, KV_STATE, LETTERS, OWNER, RETRY, SEEN, TIMERS},
+    subject::{
+        self, EVENTS, INBOX, KV_KEYS, KV_STATE, LETTERS, OUTBOUND, OWNER, REQUESTS, RETRY, SEEN, TIMERS,
+    },
 };
 
 /// How long the server waits for an acknowledgement or a sign of life before it delivers again.
@@ -21,6 +23,11 @@ pub const ACK_WAIT: Duration = Duration::from_secs(10);
 pub const MAX_EVENT: usize = 256 * 1024;
 /// How long a mark of a handled event id is kept. A duplicate that is older is handled again.
 pub const SEEN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long a request's idempotency key is remembered. A request under it that comes later is a new one.
+pub const REQUESTS_FOR: Duration = Duration::from_secs(48 * 3600);
+/// How many messages outsiders may be behind. The limit is a number and no age: the last message says where the relay
+/// stands, and has to stay.
+const OUTBOUND_KEPT: i64 = 10_000_000;
 /// How many inbound messages may wait for their acknowledgement: enough that a burst of poison, set aside until it is
 /// buried, does not keep the rest out.
 const INBOX_PENDING: i64 = 32_768;
@@ -98,6 +105,15 @@ impl Topology {
             },
             stream::Config {
                 ..open(LETTERS, &["dlq.>"])
+            },
+            stream::Config {
+                max_age: REQUESTS_FOR,
+                ..open(REQUESTS, &["req.*"])
+            },
+            stream::Config {
+                max_messages: OUTBOUND_KEPT,
+                discard: DiscardPolicy::Old,
+                ..sealed(OUTBOUND, &["out.*.*.*"])
             },
         ];
         let streams = streams

@@ -1,8 +1,14 @@
 //! The trace context of W3C, in message headers: one trace for each saga, across every hop.
 
 use async_nats::{HeaderMap, HeaderValue};
-use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry::{
+    SpanId, TraceId,
+    propagation::{Extractor, Injector, TextMapPropagator as _},
+};
+use opentelemetry_sdk::{
+    propagation::TraceContextPropagator,
+    trace::{IdGenerator as _, RandomIdGenerator},
+};
 use tracing::{Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -36,6 +42,88 @@ pub(crate) fn span(consumer: &str, delivery: &Delivery) -> Span {
     span
 }
 
+/// A request from outside as part of a trace.
+#[derive(Debug)]
+pub struct Traced {
+    /// Its span; disabled where traces go nowhere.
+    pub span: Span,
+    /// What names it, for the answer and for what is published because of it.
+    pub traceparent: String,
+}
+
+const TRACEPARENT: &str = "traceparent";
+
+/// The span of one request to `route`, continuing the trace that the request names. What came in is parsed strictly
+/// (version 00 of the W3C recommendation) and written anew; what is no trace context begins a new trace.
+pub fn traced(method: &str, route: &str, came: Option<&str>) -> Traced {
+    let came = came.and_then(parse);
+    let span = tracing::info_span!(
+        target: SPANS,
+        "request",
+        otel.name = field::Empty,
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = field::Empty,
+    );
+    if !span.is_disabled() {
+        span.record("otel.name", format!("{method} {route}"));
+        if let Some((trace, parent, sampled)) = came {
+            let mut headers = HeaderMap::new();
+            HeadersMut(&mut headers).set(TRACEPARENT, spell(trace, parent, sampled));
+            let parent = TraceContextPropagator::new().extract(&Headers(&headers));
+            let _ = span.set_parent(parent); // fails only where no span is exported
+        }
+        let mut headers = HeaderMap::new();
+        TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersMut(&mut headers));
+        if let Some(traceparent) = headers.get(TRACEPARENT) {
+            let traceparent = traceparent.to_string();
+            return Traced { span, traceparent };
+        }
+    }
+    let ids = RandomIdGenerator::default();
+    let (trace, sampled) = came.map_or_else(
+        || (ids.new_trace_id(), false),
+        |(trace, _, sampled)| (trace, sampled),
+    );
+    let traceparent = spell(trace, ids.new_span_id(), sampled);
+    Traced { span, traceparent }
+}
+
+fn spell(trace: TraceId, span: SpanId, sampled: bool) -> String {
+    format!("00-{trace}-{span}-{:02x}", u8::from(sampled))
+}
+
+/// `00-<32 hex digits>-<16 hex digits>-<2 hex digits>`, in small letters, neither id zero.
+fn parse(text: &str) -> Option<(TraceId, SpanId, bool)> {
+    let mut parts = text.split('-');
+    let (Some("00"), Some(trace), Some(span), Some(flags), None) = (
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+    ) else {
+        return None;
+    };
+    let hex = |text: &str, digits| {
+        text.len() == digits
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    if !hex(trace, 32) || !hex(span, 16) || !hex(flags, 2) {
+        return None;
+    }
+    let trace = TraceId::from_hex(trace)
+        .ok()
+        .filter(|id| *id != TraceId::INVALID)?;
+    let span = SpanId::from_hex(span).ok().filter(|id| *id != SpanId::INVALID)?;
+    let flags = u8::from_str_radix(flags, 16).ok()?;
+    Some((trace, span, flags & 1 == 1))
+}
+
 /// Writes the current span's context into the headers of what is published. What came from outside is never copied:
 /// it was parsed, and is written anew.
 pub(crate) fn inject(headers: &mut HeaderMap) {
@@ -63,6 +151,46 @@ impl Injector for HeadersMut<'_> {
     fn set(&mut self, key: &str, value: String) {
         if let Ok(value) = value.parse::<HeaderValue>() {
             self.0.insert(key, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    #[test]
+    fn a_trace_is_continued_under_another_span() {
+        let came = format!("00-{TRACE}-00f067aa0ba902b7-01");
+        let written = traced("GET", "/v1/orders", Some(&came)).traceparent;
+        assert!(
+            written.starts_with(&format!("00-{TRACE}-")) && written.ends_with("-01"),
+            "{written}"
+        );
+        assert_ne!(written, came);
+        assert!(parse(&written).is_some());
+    }
+
+    #[test]
+    fn what_is_no_trace_context_begins_a_new_trace() {
+        for odd in [
+            "",
+            "00",
+            &format!("01-{TRACE}-00f067aa0ba902b7-01"),
+            &format!("00-{}-00f067aa0ba902b7-01", TRACE.to_uppercase()),
+            &format!("00-{TRACE}-0000000000000000-01"),
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            &format!("00-{TRACE}-00f067aa0ba902b7-01-more"),
+            &format!("00-{TRACE}-00f067aa0ba902b7-0g"),
+            &format!(" 00-{TRACE}-00f067aa0ba902b7-01"),
+        ] {
+            let written = traced("GET", "/v1/orders", Some(odd)).traceparent;
+            assert!(
+                parse(&written).is_some() && !written.contains(TRACE),
+                "{odd:?} became {written}"
+            );
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{Timestamp, Token};
 /// **after** the event, which travels inside it; an event that comes from outside has none. Unknown fields are
 /// ignored when read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(bound = ""))]
 #[serde(rename_all = "camelCase", bound(deserialize = "S: DeserializeOwned"))]
 pub struct Event<S> {
     /// Unique over all events; derived from its cause where the engine writes it.
@@ -45,6 +46,7 @@ pub struct Event<S> {
     pub deadline: Option<Timestamp>,
     /// The entity's whole state after this event.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(skip))]
     pub state: Option<S>,
 }
 

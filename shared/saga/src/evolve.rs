@@ -10,6 +10,7 @@ pub const STEP_STUCK: &str = "StepStuck";
 
 /// The payload of [`STEP_STUCK`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StepStuck {
     /// Which step.

@@ -19,6 +19,8 @@ mod evolve;
 mod personal;
 mod plan;
 mod retry;
+#[cfg(feature = "schema")]
+mod schema;
 mod state;
 mod timestamp;
 mod token;

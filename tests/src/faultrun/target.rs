@@ -43,8 +43,8 @@ pub(super) const WORKERS: [(&str, &str); 10] = [
 pub(super) const PAYMENT: [usize; 2] = [2, 3];
 
 /// The streams whose leaders step down.
-const STREAMS: [&str; 7] = [
-    "EVENTS", "KV_STATE", "INBOX", "RETRY", "TIMERS", "SEEN", "LETTERS",
+const STREAMS: [&str; 8] = [
+    "EVENTS", "KV_STATE", "INBOX", "RETRY", "TIMERS", "SEEN", "LETTERS", "REQUESTS",
 ];
 /// The consumers of the journal.
 const CONSUMERS: [&str; 6] = [

@@ -37,6 +37,18 @@ pub struct Running {
 }
 
 impl Running {
+    /// Ends it where it stands, as a kill would: nothing is drained, and what it holds is not given back.
+    ///
+    /// # Errors
+    /// When it had ended before, with an error.
+    pub async fn kill(self) -> Result<()> {
+        self.task.abort();
+        match self.task.await {
+            Err(error) if error.is_cancelled() => Ok(()),
+            ended => ended?,
+        }
+    }
+
     /// Drains it and waits until it has ended.
     ///
     /// # Errors

@@ -148,7 +148,9 @@ impl System {
             let mut consumers = stream.consumers();
             while let Some(consumer) = consumers.next().await {
                 let consumer = consumer?;
-                if consumer.num_pending > 0 || consumer.num_ack_pending > 0 {
+                // One without a durable name belongs to whoever reads along, and may be gone already.
+                let stays = consumer.config.durable_name.is_some();
+                if stays && (consumer.num_pending > 0 || consumer.num_ack_pending > 0) {
                     return Ok(false);
                 }
             }

@@ -4,9 +4,9 @@ use clap::{Parser, Subcommand};
 use jetsaga::{Nats, Timestamp, Token};
 
 use crate::{
-    bench, demo, dev, fsck, letters, operate,
+    bench, contract, demo, dev, fsck, letters, operate,
     output::{Output, nobody_listens},
-    past, place, show, stock, topology, watch, work,
+    past, place, projection, show, stock, token, topology, watch, work,
 };
 
 /// Sagas on NATS JetStream: run the checkout, and see what it does.
@@ -96,12 +96,18 @@ enum Command {
     /// Create what is missing on the server, or show what differs there.
     #[command(subcommand)]
     Topology(topology::Command),
+    /// Build read models anew, or show how far they have come.
+    #[command(subcommand)]
+    Projection(projection::Command),
+    /// Make tokens for the gateway.
+    #[command(subcommand)]
+    Token(token::Command),
     /// Show or change what is in stock.
     #[command(subcommand)]
     Stock(stock::Command),
     /// Run one worker as a process of its own, with that worker's flags.
     Worker {
-        /// order, payment, inventory, shipping, notifier or provider.
+        /// order, payment, inventory, shipping, notifier, outbound, projector, gateway or provider.
         name: String,
         /// The worker's own flags; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -111,6 +117,8 @@ enum Command {
     Bench(bench::Args),
     /// Print the checkout as a Mermaid diagram.
     Diagram,
+    /// Print what outsiders can rely on: the AsyncAPI document, and with --write a JSON Schema for every event.
+    Contract(contract::Args),
 }
 
 /// The whole tool: does what the command line says. Exit code 0 if it was done, 1 if not, 2 for a wrong line.
@@ -168,12 +176,15 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Resolve(args) => operate::resolve(&system().await?, args, out).await,
         Command::Letters(command) => letters::run(&system().await?, command, out).await,
         Command::Topology(command) => topology::run(&connect().await?, command, out).await,
+        Command::Projection(command) => projection::run(&system().await?, command, out).await,
+        Command::Token(command) => token::run(&command, out),
         Command::Stock(command) => stock::run(&system().await?, command, out).await,
         Command::Bench(args) => interruptible(bench::run(args)).await,
         Command::Diagram => {
             let diagram = jetsaga::mermaid(&jetsaga::Plan::of::<checkout::Checkout>()?);
             out.print(&diagram, |diagram| diagram.trim_end().to_owned())
         }
+        Command::Contract(args) => contract::run(&args, out),
         Command::Worker { name, .. } => {
             anyhow::bail!("say `jetsaga worker {name} …`: flags of the tool come after")
         }

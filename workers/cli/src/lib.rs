@@ -15,18 +15,22 @@ mod demo;
 mod dev;
 
 mod bench;
+mod contract;
 mod fsck;
 mod letters;
 mod operate;
 mod past;
 mod place;
+mod projection;
 mod seed;
 mod show;
 mod stock;
+mod token;
 mod topology;
 mod watch;
 mod work;
 
 pub use cli::main;
+pub use contract::documents as contract_documents;
 pub use server::NatsServer;
 pub use system::{SystemArgs, topology as system_topology, workers as system_workers};

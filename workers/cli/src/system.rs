@@ -1,4 +1,3 @@
-use clap::{Args as _, FromArgMatches as _};
 use jetsaga::{Nats, Topology, Worker};
 
 use crate::output::sentence;
@@ -16,6 +15,8 @@ pub struct SystemArgs {
     shipping: shipping::Args,
     #[command(flatten)]
     notifier: notifier::Args,
+    #[command(flatten)]
+    outbound: outbound::Args,
 }
 
 impl SystemArgs {
@@ -24,12 +25,20 @@ impl SystemArgs {
     /// # Errors
     /// Names the variable that is wrong.
     pub fn with(flags: &[&str]) -> anyhow::Result<Self> {
-        let command = Self::augment_args(clap::Command::new("jetsaga"));
-        let line = std::iter::once("jetsaga").chain(flags.iter().copied());
-        let matches = command.try_get_matches_from(line);
-        let args = matches.and_then(|matches| Self::from_arg_matches(&matches));
-        args.map_err(|error| sentence(&error))
+        args(flags)
     }
+}
+
+/// What the environment and the defaults say of a worker's flags, with these on top.
+///
+/// # Errors
+/// Names the variable that is wrong.
+pub(crate) fn args<A: clap::Args>(flags: &[&str]) -> anyhow::Result<A> {
+    let command = A::augment_args(clap::Command::new("jetsaga"));
+    let line = std::iter::once("jetsaga").chain(flags.iter().copied());
+    let matches = command.try_get_matches_from(line);
+    let args = matches.and_then(|matches| A::from_arg_matches(&matches));
+    args.map_err(|error| sentence(&error))
 }
 
 /// Every worker of the checkout, each ready to run.
@@ -43,6 +52,7 @@ pub async fn workers(args: SystemArgs, nats: &Nats) -> anyhow::Result<Vec<Worker
         inventory::worker(args.inventory, nats.clone()).await?,
         shipping::worker(args.shipping, nats.clone()).await?,
         notifier::worker(args.notifier, nats.clone()).await?,
+        outbound::worker(args.outbound, nats.clone()).await?,
     ])
 }
 

@@ -39,10 +39,18 @@ pub(crate) fn run(name: &str, args: &[OsString]) -> ExitCode {
             shipping::worker,
         ),
         "notifier" => launch_from("notifier", "Tells customers how it ended", line, notifier::worker),
+        "outbound" => launch_from(
+            "outbound",
+            "Tells outsiders what happened",
+            line,
+            outbound::worker,
+        ),
+        "projector" => launch_from("projector", "Keeps the read models", line, projector::worker),
+        "gateway" => launch_from("gateway", "Serves orders over HTTP", line, gateway::worker),
         "provider" => provider(line),
         other => {
             eprintln!(
-                "error: there is no worker {other:?}; it takes order, payment, inventory, shipping, notifier or provider"
+                "error: there is no worker {other:?}; it takes order, payment, inventory, shipping, notifier, outbound, projector, gateway or provider"
             );
             ExitCode::from(2)
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Somebody became a customer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerCreated {
     /// The customer.
@@ -19,6 +20,7 @@ pub struct CustomerCreated {
 
 /// A customer lives elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerAddressUpdated {
     /// The customer.
@@ -29,6 +31,7 @@ pub struct CustomerAddressUpdated {
 
 /// A customer is written to at another address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerEmailChanged {
     /// The customer.
@@ -39,6 +42,7 @@ pub struct CustomerEmailChanged {
 
 /// What was known about a person is erased: in this event, and in every one before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerErased {
     /// The customer.
@@ -46,7 +50,18 @@ pub struct CustomerErased {
 }
 
 macro_rules! facts {
-    ($($name:ident),+) => { $(impl Fact for $name { const TYPE: &'static str = stringify!($name); })+ };
+    ($($name:ident),+) => {
+        $(impl Fact for $name { const TYPE: &'static str = stringify!($name); })+
+
+        /// The JSON Schema of the payload of an event type; `None` if a customer has none such.
+        #[cfg(feature = "schema")]
+        pub fn payload_schema(event_type: &str) -> Option<schemars::Schema> {
+            match event_type {
+                $(<$name as Fact>::TYPE => Some(schemars::schema_for!($name)),)+
+                _ => None,
+            }
+        }
+    };
 }
 facts!(
     CustomerCreated,

@@ -11,6 +11,8 @@ use jetsaga::{
 };
 
 pub use aggregate::{Customer, CustomerCommand, CustomerRefusal, NewCustomer};
+#[cfg(feature = "schema")]
+pub use events::payload_schema;
 pub use events::{
     CustomerAddressUpdated, CustomerCreated, CustomerEmailChanged, CustomerErased, CustomerEvent,
 };

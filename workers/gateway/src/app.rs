@@ -1,0 +1,135 @@
+use std::{ops::Deref, sync::Arc};
+
+use axum::{Router, http::Uri, middleware, response::IntoResponse, routing};
+use checkout::Checkout;
+use customer::Customers;
+use jetsaga::{Journal, Letters, Nats, Plan, anyhow};
+use tokio::sync::{Semaphore, watch};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    args::Config,
+    asker::Asker,
+    counters::Counters,
+    customers,
+    docs::{self, document},
+    guard::guard,
+    keys::Keys,
+    letters, live, orders,
+    problem::{Code, Problem},
+    products,
+    requests::Requests,
+};
+
+/// Everything that a request may need. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Gateway(Arc<Parts>);
+
+/// What there is of it.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) nats: Nats,
+    pub(crate) journal: Journal,
+    pub(crate) letters: Letters,
+    pub(crate) customers: Customers,
+    pub(crate) plan: Plan,
+    pub(crate) asker: Asker,
+    pub(crate) requests: Requests,
+    pub(crate) keys: Keys,
+    pub(crate) counters: Counters,
+    pub(crate) requests_at_once: Semaphore,
+    pub(crate) streams: Arc<Semaphore>,
+    /// Becomes true when the streams have to end.
+    pub(crate) stop: watch::Receiver<bool>,
+    /// The OpenAPI document, as it is served.
+    pub(crate) document: String,
+}
+
+impl Gateway {
+    /// The gateway on this connection.
+    ///
+    /// # Errors
+    /// When the server does not answer, or the file of keys is wrong.
+    pub(crate) async fn new(nats: Nats, config: Config, stop: watch::Receiver<bool>) -> anyhow::Result<Self> {
+        let keys = match &config.keys {
+            Some(path) => Keys::open(path).await?,
+            None => Keys::nobody_is_asked(),
+        };
+        let counters = Counters::new();
+        nats.metrics.extend(|registry| counters.register(registry));
+        Ok(Self(Arc::new(Parts {
+            journal: Journal::new(&nats),
+            letters: Letters::new(&nats),
+            customers: Customers::new(&nats)?,
+            plan: Plan::of::<Checkout>()?,
+            asker: Asker::start(&nats).await?,
+            requests: Requests::new(&nats),
+            keys,
+            counters,
+            requests_at_once: Semaphore::new(config.requests),
+            streams: Arc::new(Semaphore::new(config.streams)),
+            stop,
+            document: document().to_pretty_json()?,
+            config,
+            nats,
+        })))
+    }
+
+    /// Every route, with what every request passes.
+    pub(crate) fn router(self) -> Router {
+        let (router, _) = api().split_for_parts();
+        router
+            .route("/openapi.json", routing::get(docs::openapi))
+            .route("/docs", routing::get(docs::page))
+            .fallback(nothing_here)
+            .method_not_allowed_fallback(not_so)
+            .layer(middleware::from_fn_with_state(self.clone(), guard))
+            .with_state(self)
+    }
+}
+
+/// The routes that are described, with their descriptions.
+pub(crate) fn api() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(orders::place))
+        .routes(routes!(orders::get))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(orders::history))
+        .routes(routes!(live::order))
+        .routes(routes!(live::everything))
+        .routes(routes!(customers::create))
+        .routes(routes!(customers::get, customers::change, customers::erase))
+        .routes(routes!(customers::history))
+        .routes(routes!(products::get))
+        .routes(routes!(letters::list))
+        .routes(routes!(letters::get, letters::remove))
+        .routes(routes!(letters::redrive))
+}
+
+/// Waits until the gateway stops.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await; // a dropped sender stops as well
+}
+
+async fn nothing_here(uri: Uri) -> impl IntoResponse {
+    let path: String = uri.path().chars().take(100).collect();
+    Problem::new(
+        Code::UnknownPath,
+        format!("there is nothing at {path}; see /docs"),
+    )
+}
+
+async fn not_so() -> impl IntoResponse {
+    Problem::new(
+        Code::MethodNotAllowed,
+        "the header Allow names the methods of this path",
+    )
+}
+
+impl Deref for Gateway {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

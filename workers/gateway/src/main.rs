@@ -1,0 +1,5 @@
+//! `jetsaga-gateway`: see the library.
+
+fn main() -> std::process::ExitCode {
+    jetsaga::launch("jetsaga-gateway", "Serves orders over HTTP", gateway::worker)
+}
