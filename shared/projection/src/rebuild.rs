@@ -6,10 +6,12 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{
     DatabaseError, Store,
     apply::{Applied, Read, apply},
+    cells::{integer, integer_at, signed, text, text_at, unsigned},
+    control::{make_tables, show},
     database::Tx,
     projection::Declared,
     runner::{MOST, known},
-    store::{Position, integer, integer_at, make_tables, show, signed, text, text_at, unsigned},
+    store::Position,
 };
 
 /// How far a rebuild has come.
@@ -209,7 +211,10 @@ impl Rebuild<'_> {
                 return Ok(false);
             };
             let applied = self.apply(&entries);
-            self.write_in(&mut tx, applied).await?;
+            match self.write_in(&mut tx, applied).await {
+                Err(error) if error.is_refusal() => return Ok(false), // outside it is written in parts
+                written => written?,
+            }
         }
         let mine = "DELETE FROM projection_rebuilds WHERE name = $1 AND generation = $2";
         if tx

@@ -19,6 +19,9 @@ use crate::{
 /// database, and each event is applied by one of them. A projection that has to be rebuilt is left alone until it is,
 /// and said so; the others go on. A database that does not answer is tried again; one that belongs to another journal
 /// ends the runner with an error.
+///
+/// A projection that is new to a database with a long past holds the others up until it has come as far as they are:
+/// rebuild it before the first runner that knows it begins.
 pub struct Runner {
     store: Store,
 }
