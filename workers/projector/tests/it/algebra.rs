@@ -41,7 +41,10 @@ async fn batches_change_what_their_events_change(place: Place) -> Result<()> {
         assert!(store.apply(batch).await?, "what is contained is passed over");
         assert_eq!(store.picture("scribble").await?.lines(), picture.lines());
     }
-    assert!(picture.count("one") > 100 && picture.count("two") > 20, "rows meet and stay");
+    assert!(
+        picture.count("one") > 100 && picture.count("two") > 20,
+        "rows meet and stay"
+    );
     Ok(())
 }
 
