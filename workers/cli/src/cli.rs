@@ -6,7 +6,7 @@ use jetsaga::{Nats, Timestamp, Token};
 use crate::{
     bench, contract, demo, dev, fsck, letters, operate,
     output::{Output, nobody_listens},
-    past, place, projection, show, stock, token, topology, watch, work,
+    past, place, probe, projection, show, stock, token, topology, watch, work,
 };
 
 /// Sagas on NATS JetStream: run the checkout, and see what it does.
@@ -113,6 +113,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Ask a worker how it is: exit code 0 if the address answers with success, as health checks want it.
+    Probe(probe::Args),
     /// Measure what a saga costs, beside the same JetStream operations without the engine.
     Bench(bench::Args),
     /// Print the checkout as a Mermaid diagram.
@@ -179,6 +181,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Projection(command) => projection::run(&system().await?, command, out).await,
         Command::Token(command) => token::run(&command, out),
         Command::Stock(command) => stock::run(&system().await?, command, out).await,
+        Command::Probe(args) => probe::run(&args, out).await,
         Command::Bench(args) => interruptible(bench::run(args)).await,
         Command::Diagram => {
             let diagram = jetsaga::mermaid(&jetsaga::Plan::of::<checkout::Checkout>()?);

@@ -21,6 +21,7 @@ mod letters;
 mod operate;
 mod past;
 mod place;
+mod probe;
 mod projection;
 mod seed;
 mod show;
