@@ -1,8 +1,8 @@
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use gateway::{Config, Role, new_token, serve};
-use jetsaga::Token;
+use jetsaga::{Nats, Token};
 use jetsaga_tests::harness::{PATIENCE, System};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
@@ -13,6 +13,8 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 pub(crate) struct Front {
     pub(crate) url: String,
     pub(crate) keys: Keys,
+    /// Its connection, with its metrics.
+    pub(crate) nats: Nats,
     client: Client,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Result<()>>,
@@ -22,7 +24,7 @@ pub(crate) struct Front {
 pub(crate) struct Keys {
     pub(crate) shop: String,
     pub(crate) operator: String,
-    pub(crate) dir: TempDir,
+    pub(crate) dir: Arc<TempDir>,
 }
 
 /// What came back.
@@ -37,7 +39,7 @@ impl Keys {
     pub(crate) fn new() -> Result<Self> {
         let shop = new_token(&Token::new("shop")?, Role::CustomerFacing)?;
         let operator = new_token(&Token::new("staff")?, Role::Operator)?;
-        let dir = TempDir::new()?;
+        let dir = Arc::new(TempDir::new()?);
         std::fs::write(
             dir.path().join("keys"),
             format!("{}\n{}\n", shop.line, operator.line),
@@ -47,6 +49,15 @@ impl Keys {
             operator: operator.token,
             dir,
         })
+    }
+
+    /// The same, for another gateway.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            shop: self.shop.clone(),
+            operator: self.operator.clone(),
+            dir: self.dir.clone(),
+        }
     }
 
     /// The configuration of a gateway that asks for them.
@@ -62,16 +73,27 @@ impl Front {
 
     /// The same with other limits.
     pub(crate) async fn start_with(system: &System, change: impl FnOnce(Config) -> Config) -> Result<Self> {
-        let keys = Keys::new()?;
+        Self::start_as(system, Keys::new()?, change).await
+    }
+
+    /// The same with keys that another gateway has.
+    pub(crate) async fn start_as(
+        system: &System,
+        keys: Keys,
+        change: impl FnOnce(Config) -> Config,
+    ) -> Result<Self> {
         let config = change(keys.config());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();
         let nats = system.connect().await?;
-        let serving = tokio::spawn(serve(listener, nats, config, async move { drop(stopped.await) }));
+        let serving = tokio::spawn(serve(listener, nats.clone(), config, async move {
+            drop(stopped.await)
+        }));
         Ok(Self {
             url,
             keys,
+            nats,
             client: Client::builder().no_proxy().build()?,
             stop,
             serving,
@@ -178,6 +200,3 @@ impl Answer {
         Ok(())
     }
 }
-
-/// How long something is awaited that should not come.
-pub(crate) const A_WHILE: Duration = Duration::from_millis(300);

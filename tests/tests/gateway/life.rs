@@ -1,6 +1,7 @@
 //! From the order to its end, over HTTP alone.
 
-use jetsaga_tests::harness::{Role, System, audit, cancellation, order, order_with};
+use jetsaga::StepStatus;
+use jetsaga_tests::harness::{Role, System, audit, order, step};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -67,5 +68,126 @@ async fn an_order_is_placed_followed_to_its_end_and_looked_at() {
         "nothing is left to hear"
     );
     assert_eq!(audit(&system, &["HTTP-1".to_owned()]).await.unwrap(), 1);
+    front.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_in_the_middle_of_a_stream_misses_nothing() {
+    let system = System::bare().await.unwrap();
+    for sku in ["PROD-A1", "PROD-B2"] {
+        system.stock(sku, 10).await.unwrap();
+    }
+    let _first = system.start_all(&[Role::Order, Role::Payment]).await.unwrap();
+    let front = Front::start(&system).await.unwrap();
+    let placed = front.place(&order("BACK")["payload"], None).await.unwrap();
+    placed.expect(StatusCode::ACCEPTED).unwrap();
+    let stream = || front.shop(Method::GET, "/v1/orders/BACK/stream");
+    let mut events = Events::open(stream(), None).await.unwrap();
+    let mut told = vec![
+        events.next().await.unwrap().unwrap(),
+        events.next().await.unwrap().unwrap(),
+    ];
+    drop(events);
+    let _rest = system
+        .start_all(&[Role::Inventory, Role::Shipping])
+        .await
+        .unwrap();
+    system.until_final("BACK").await.unwrap();
+    let last = told[1].id;
+    let again = Events::open(stream(), Some(last)).await.unwrap();
+    told.extend(again.rest().await.unwrap());
+    let by_parameter = front.shop(Method::GET, &format!("/v1/orders/BACK/stream?after={last}"));
+    assert_eq!(
+        Events::open(by_parameter, None)
+            .await
+            .unwrap()
+            .rest()
+            .await
+            .unwrap(),
+        told[2..]
+    );
+    let history = system.history("BACK").await.unwrap();
+    let all: Vec<_> = history.iter().map(|event| event.sequence).collect();
+    assert_eq!(told.iter().map(|told| told.id).collect::<Vec<_>>(), all);
+    front.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_order_that_is_taken_back_is_refunded_and_a_shipped_one_stays() {
+    let system = System::bare().await.unwrap();
+    for sku in ["PROD-A1", "PROD-B2"] {
+        system.stock(sku, 10).await.unwrap();
+    }
+    let _first = system.start_all(&[Role::Order, Role::Payment]).await.unwrap();
+    let front = Front::start(&system).await.unwrap();
+    front
+        .place(&order("UNDO")["payload"], None)
+        .await
+        .unwrap()
+        .expect(StatusCode::ACCEPTED)
+        .unwrap();
+    let paid = system.until("UNDO", "paid", |state| step(state, "payment") == StepStatus::Done);
+    paid.await.unwrap();
+    let cancel = async |id: &str| {
+        let request = front
+            .shop(Method::POST, &format!("/v1/orders/{id}/cancel"))
+            .header("Idempotency-Key", "c");
+        Answer::of(request.json(&json!({"reason": "ordered by mistake"})))
+            .await
+            .unwrap()
+    };
+    let cancelled = cancel("UNDO").await;
+    let sequence = cancelled.expect(StatusCode::ACCEPTED).unwrap()["sequence"]
+        .as_u64()
+        .unwrap();
+    let again = cancel("UNDO").await;
+    assert_eq!((again.status, &again.text), (202, &cancelled.text));
+
+    let _rest = system
+        .start_all(&[Role::Inventory, Role::Shipping])
+        .await
+        .unwrap();
+    let stream = front.shop(Method::GET, "/v1/orders/UNDO/stream");
+    let told = Events::open(stream, None).await.unwrap().rest().await.unwrap();
+    assert!(told.iter().any(|told| told.id == sequence));
+    assert!(types(&told).contains(&"PaymentRefunded"), "{told:?}");
+    assert_eq!(types(&told).last(), Some(&"OrderCancelled"));
+    let view = front
+        .get("/v1/orders/UNDO")
+        .await
+        .unwrap()
+        .expect(StatusCode::OK)
+        .unwrap();
+    assert_eq!(
+        (&view["status"], &view["reason"]),
+        (&json!("cancelled"), &json!("ordered by mistake"))
+    );
+
+    front
+        .place(&order("SENT")["payload"], None)
+        .await
+        .unwrap()
+        .expect(StatusCode::ACCEPTED)
+        .unwrap();
+    system.until_final("SENT").await.unwrap();
+    let late = front.shop(Method::POST, "/v1/orders/SENT/cancel");
+    Answer::of(late).await.unwrap().problem(409, "too-late").unwrap();
+    system.until_letters(0).await.unwrap();
+    let product = front
+        .get("/v1/products/PROD-A1")
+        .await
+        .unwrap()
+        .expect(StatusCode::OK)
+        .unwrap();
+    assert_eq!(
+        (&product["onHand"], &product["reserved"], &product["shipped"]),
+        (&json!(8), &json!(0), &json!(2))
+    );
+    assert_eq!(
+        audit(&system, &["UNDO".to_owned(), "SENT".to_owned()])
+            .await
+            .unwrap(),
+        1
+    );
     front.stop().await.unwrap();
 }

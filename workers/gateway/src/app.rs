@@ -4,6 +4,7 @@ use axum::{Router, http::Uri, middleware, response::IntoResponse, routing};
 use checkout::Checkout;
 use customer::Customers;
 use jetsaga::{Journal, Letters, Nats, Plan, anyhow};
+use readmodel::ReadModel;
 use tokio::sync::{Semaphore, watch};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -15,7 +16,7 @@ use crate::{
     docs::{self, document},
     guard::guard,
     keys::Keys,
-    letters, live, orders,
+    letters, lists, live, orders,
     problem::{Code, Problem},
     products,
     requests::Requests,
@@ -32,6 +33,8 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     pub(crate) letters: Letters,
     pub(crate) customers: Customers,
+    /// The read model, if there is one.
+    pub(crate) model: Option<ReadModel>,
     pub(crate) plan: Plan,
     pub(crate) asker: Asker,
     pub(crate) requests: Requests,
@@ -55,12 +58,17 @@ impl Gateway {
             Some(path) => Keys::open(path).await?,
             None => Keys::nobody_is_asked(),
         };
+        let model = match &config.read_model {
+            Some(url) => Some(ReadModel::open(url).await?),
+            None => None,
+        };
         let counters = Counters::new();
         nats.metrics.extend(|registry| counters.register(registry));
         Ok(Self(Arc::new(Parts {
             journal: Journal::new(&nats),
             letters: Letters::new(&nats),
             customers: Customers::new(&nats)?,
+            model,
             plan: Plan::of::<Checkout>()?,
             asker: Asker::start(&nats).await?,
             requests: Requests::new(&nats),
@@ -91,7 +99,7 @@ impl Gateway {
 /// The routes that are described, with their descriptions.
 pub(crate) fn api() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
-        .routes(routes!(orders::place))
+        .routes(routes!(orders::place, lists::orders))
         .routes(routes!(orders::get))
         .routes(routes!(orders::cancel))
         .routes(routes!(orders::history))
@@ -101,6 +109,7 @@ pub(crate) fn api() -> OpenApiRouter<Gateway> {
         .routes(routes!(customers::get, customers::change, customers::erase))
         .routes(routes!(customers::history))
         .routes(routes!(products::get))
+        .routes(routes!(lists::revenue))
         .routes(routes!(letters::list))
         .routes(routes!(letters::get, letters::remove))
         .routes(routes!(letters::redrive))

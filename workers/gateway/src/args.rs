@@ -18,6 +18,10 @@ pub struct Args {
     #[arg(long, env = "GATEWAY_WITHOUT_AUTHENTICATION", value_parser = open)]
     pub gateway_without_authentication: bool,
 
+    /// Where the read model is, as the projector keeps it: `sqlite:PATH` or `postgres://…`. Without it there are no lists.
+    #[arg(long, env = "GATEWAY_READ_MODEL", value_name = "URL", hide_env_values = true)]
+    pub gateway_read_model: Option<String>,
+
     /// How long a command waits for the answer of who decides on it: 10ms to 30s.
     #[arg(long, env = "GATEWAY_ANSWER_LIMIT", default_value = "3s", value_parser = limit("GATEWAY_ANSWER_LIMIT", 10, 30_000))]
     pub gateway_answer_limit: Duration,
@@ -44,6 +48,8 @@ pub struct Args {
 pub struct Config {
     /// The file of keys; `None` asks nobody for a token.
     pub keys: Option<PathBuf>,
+    /// Where the read model is; `None` shows no lists.
+    pub read_model: Option<String>,
     /// How long a command waits for the answer of who decides on it.
     pub answer_limit: Duration,
     /// How long a query waits for the read model.
@@ -71,6 +77,7 @@ impl Config {
     pub fn new(keys: Option<PathBuf>) -> Self {
         Self {
             keys,
+            read_model: None,
             answer_limit: Duration::from_secs(3),
             read_limit: Duration::from_secs(2),
             request_limit: Duration::from_secs(30),
@@ -103,6 +110,7 @@ impl Args {
             ),
         };
         Ok(Config {
+            read_model: self.gateway_read_model.clone(),
             answer_limit: self.gateway_answer_limit,
             read_limit: self.gateway_read_limit,
             requests: self.gateway_requests,

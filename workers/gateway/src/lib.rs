@@ -10,7 +10,7 @@
 //! # Reading order
 //! `problem` (what goes wrong), `token` and `keys` (who asks), `body`, `path`, `moment` (what is asked), `asker`,
 //! `requests` and `command` (how it becomes an event, once), then `orders`, `live`, `customers`, `products`,
-//! `letters` (what there is), and `guard`, `app`, `wire`, `serve`, `args` (the outside).
+//! `lists`, `letters` (what there is), and `guard`, `app`, `wire`, `serve`, `args` (the outside).
 
 mod problem;
 
@@ -28,6 +28,7 @@ mod requests;
 
 mod customers;
 mod letters;
+mod lists;
 mod live;
 mod orders;
 mod products;

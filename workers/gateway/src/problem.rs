@@ -93,6 +93,7 @@ codes! {
     PreconditionRequired PRECONDITION_REQUIRED "precondition-required" "The change has to name what it changes"
     HeadersTooLarge REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "There are too many headers, or too large ones"
     Internal INTERNAL_SERVER_ERROR "internal" "Something failed that should not"
+    NoReadModel NOT_IMPLEMENTED "no-read-model" "This gateway shows no lists"
     Overloaded SERVICE_UNAVAILABLE "overloaded" "There is too much to do"
     TooManyStreams SERVICE_UNAVAILABLE "too-many-streams" "There are too many live streams"
     Unavailable SERVICE_UNAVAILABLE "unavailable" "What the answer needs does not answer"

@@ -110,3 +110,78 @@ pub(crate) struct WireEvent {
     /// Why, for refusals, turns and cancellations.
     reason: Option<String>,
 }
+
+/// One page of orders.
+#[derive(ToSchema)]
+pub(crate) struct OrderList {
+    /// The orders.
+    items: Vec<OrderSummary>,
+    /// `cursor` of the next page; absent on the last one.
+    next: Option<String>,
+}
+
+/// An order in a list.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct OrderSummary {
+    /// Which one.
+    order_id: String,
+    /// Whose.
+    customer_id: String,
+    /// `running`, `compensating`, `stuck`, `completed` or `cancelled`.
+    status: String,
+    /// What it costs.
+    total: f64,
+    /// How many lines it has.
+    items: u64,
+    /// How many pieces altogether.
+    pieces: u64,
+    /// What was charged for it.
+    charged: f64,
+    /// What was given back of that.
+    refunded: f64,
+    /// When it was placed.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When its last event was stored.
+    #[schema(format = DateTime)]
+    updated_at: String,
+    /// When it ended.
+    #[schema(format = DateTime)]
+    ended_at: Option<String>,
+    /// Why it was turned, or what holds it up.
+    reason: Option<String>,
+    /// The sequence of its last event in the journal.
+    sequence: u64,
+}
+
+/// Revenue by day.
+#[derive(ToSchema)]
+pub(crate) struct RevenueList {
+    /// The days, oldest first.
+    items: Vec<RevenueOfDay>,
+}
+
+/// A day's money and orders.
+#[derive(ToSchema)]
+pub(crate) struct RevenueOfDay {
+    /// The day, in UTC.
+    #[schema(format = Date)]
+    day: String,
+    /// What came in.
+    charged: f64,
+    /// What went back.
+    refunded: f64,
+    /// The first less the second.
+    net: f64,
+    /// Charges made.
+    charges: u64,
+    /// Refunds made.
+    refunds: u64,
+    /// Orders placed.
+    orders: u64,
+    /// Orders shipped.
+    completed: u64,
+    /// Orders taken back.
+    cancelled: u64,
+}
