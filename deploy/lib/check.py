@@ -65,7 +65,7 @@ def dashboards():
 
 
 def may_be_empty():
-    """The list for check-live names panels that there are, and says why."""
+    """The list for check-live names queries and series that there are, and says why."""
     titles = {
         (name, panel["title"], target["refId"])
         for name, dashboard in promql.dashboards().items()
@@ -73,9 +73,9 @@ def may_be_empty():
         for target in panel["targets"]
     }
     for entry in yaml.safe_load((DEPLOY / "grafana/may-be-empty.yaml").read_text()):
-        where = (entry["dashboard"], entry["panel"], entry["query"])
-        if where not in titles:
-            yield f"may-be-empty.yaml: there is no query {' / '.join(where)}"
+        where = tuple(entry[key] for key in ("series", "dashboard", "panel", "query") if key in entry)
+        if where not in titles and where[0] not in SERIES:
+            yield f"may-be-empty.yaml: there is no query or series {' / '.join(where)}"
         if not entry.get("reason"):
             yield f"may-be-empty.yaml: {' / '.join(where)} has no reason"
 
