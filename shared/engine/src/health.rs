@@ -1,9 +1,17 @@
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    routing::get,
+};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 
 use crate::Nats;
+
+/// What the text of `/metrics` is.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// How long the server may take to answer before the worker is not ready.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -31,7 +39,9 @@ pub(crate) async fn serve(
         .route("/readyz", get(ready))
         .route(
             "/metrics",
-            get(|State(probes): State<Arc<Probes>>| async move { probes.nats.metrics.text() }),
+            get(|State(probes): State<Arc<Probes>>| async move {
+                ([(CONTENT_TYPE, OPEN_METRICS)], probes.nats.metrics.text())
+            }),
         )
         .with_state(probes);
     let stopped = async move {

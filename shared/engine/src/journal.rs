@@ -3,6 +3,7 @@ use std::time::Duration;
 use async_nats::{HeaderMap, HeaderName, HeaderValue, header};
 use saga::{Event, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 
 use crate::{
     Nats,
@@ -176,11 +177,14 @@ impl Journal {
         let headers = guarded(entity, guard);
         reach(Point::BeforeAppend).await?;
         let subject = entity.event(&event.event_type);
+        let asked = Instant::now();
         let mut answer = self.link.broker.publish(subject, headers, body.into()).await;
+        let took = asked.elapsed();
         if let (Ok(_), Err(lost)) = (&answer, reach(Point::AfterAppend).await) {
             answer = Err(lost.into());
         }
         let metrics = &self.link.metrics;
+        metrics.append_seconds.observe(took.as_secs_f64());
         match &answer {
             Ok(_) => metrics.appends.inc(),
             Err(AppendError::Stale { .. }) => metrics.conflicts.inc(),

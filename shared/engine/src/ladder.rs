@@ -4,6 +4,8 @@ use saga::{
     Direction, Event, EventId, Next, Payload, Plan, Retry, STEP_STUCK, State, StepAction, StepIx, StepStatus,
     StepStuck, Token, decide, evolve,
 };
+use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::{
     AppendError, Freshness, Journal, Recorded,
@@ -18,6 +20,7 @@ use crate::{
     step::{Act, Effect, Fate, Verb},
     subject::EntitySubject,
     topology::step_consumer,
+    trace,
 };
 
 /// The reason of a step that was forbidden because its saga turned.
@@ -67,6 +70,9 @@ impl Trigger for StepWorker {
                 StepAction::Undo => Verb::Undo,
             };
             reach(Point::Decided).await?;
+            if action == StepAction::Run {
+                trace::link_causes(&self.plan, &seen.state, self.step, cause);
+            }
             let fate = match self.act(&seen, verb, delivery.attempt).await {
                 Ok(fate) => fate,
                 Err(setback) => return Err(self.stuck(seen, action, delivery, setback).await?),
@@ -103,33 +109,52 @@ impl StepWorker {
     /// Asks the handler. A forward effect that used up its attempts is settled instead: if it happened, that is
     /// its outcome; if not, it is forbidden, and refused for the reason that it kept failing.
     async fn act(&self, seen: &Seen, verb: Verb, attempt: u32) -> Result<Fate, Setback> {
-        let effect = |direction| Effect {
+        match verb {
+            Verb::Run => match self.ask(seen, Verb::Run, attempt).await {
+                Err(Setback::Effect(error)) if self.exhausted(attempt) => {
+                    let reason = format!("gave up after {attempt} attempts: {}", brief(&error));
+                    self.ask(seen, Verb::Settle(reason), attempt).await
+                }
+                answer => answer,
+            },
+            other => self.ask(seen, other, attempt).await,
+        }
+    }
+
+    /// Tries the effect within its limit, as a part of the trace, and measures it.
+    async fn ask(&self, seen: &Seen, verb: Verb, attempt: u32) -> Result<Fate, Setback> {
+        let (word, direction) = match verb {
+            Verb::Run => ("run", Direction::Forward),
+            Verb::Settle(_) => ("settle", Direction::Forward),
+            Verb::Undo => ("undo", Direction::Undo),
+        };
+        let effect = Effect {
             saga: self.plan.saga.clone(),
             id: seen.state.id.clone(),
             step: self.plan.step(self.step).name.clone(),
             direction,
             attempt,
         };
-        let ask = |direction, verb| {
-            let acting = self.handler.act(&self.plan, &seen.state, effect(direction), verb);
-            bounded(self.limit, async {
-                reach(Point::BeforeEffect).await?;
-                let fate = acting.await?;
-                reach(Point::AfterEffect).await?;
-                Ok(fate)
-            })
+        let (span, asked) = (trace::effect(&effect, word), Instant::now());
+        let acting = self.handler.act(&self.plan, &seen.state, effect, verb);
+        let work = async {
+            reach(Point::BeforeEffect).await?;
+            let fate = acting.await?;
+            reach(Point::AfterEffect).await?;
+            Ok(fate)
         };
-        match verb {
-            Verb::Undo => ask(Direction::Undo, Verb::Undo).await,
-            Verb::Settle(reason) => ask(Direction::Forward, Verb::Settle(reason)).await,
-            Verb::Run => match ask(Direction::Forward, Verb::Run).await {
-                Err(Setback::Effect(error)) if self.exhausted(attempt) => {
-                    let reason = format!("gave up after {attempt} attempts: {}", brief(&error));
-                    ask(Direction::Forward, Verb::Settle(reason)).await
-                }
-                answer => answer,
-            },
-        }
+        let answer = bounded(self.limit, work).instrument(span.clone()).await;
+        let outcome = match &answer {
+            Ok(Fate::Done(_)) => "done",
+            Ok(Fate::Refused(..)) => "refused",
+            Ok(Fate::Undone(_)) => "undone",
+            Err(_) => "failed",
+        };
+        trace::ended(&span, outcome, answer.as_ref().err());
+        let consumer = step_consumer(&self.plan, self.step);
+        let sagas = &self.journal.link().metrics.sagas;
+        sagas.tried(consumer, word, outcome, asked.elapsed());
+        answer
     }
 
     /// Writes the outcome under the guard. An outcome is a fact: on a conflict it is written after what came
@@ -181,6 +206,7 @@ impl StepWorker {
             version: self.plan.version,
             attempt: Some(attempt),
             reason,
+            traceparent: trace::kept(),
             ..Event::new(id, event_type.clone(), now(), payload)
         };
         (expected, event)
@@ -352,6 +378,7 @@ pub(crate) async fn append(
     let carrying = event.clone().with_state(Some(&state));
     let fresh = match journal.append(&seen.entity, seen.sequence, &carrying).await {
         Ok(sequence) => {
+            journal.link().metrics.sagas.appended(plan, event, &state);
             return Ok(Ok(Seen {
                 entity: seen.entity.clone(),
                 sequence,

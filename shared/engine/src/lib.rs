@@ -48,8 +48,10 @@ mod clock;
 mod config;
 mod durability;
 mod health;
+mod lag;
 mod launch;
 mod metrics;
+mod sagas;
 mod telemetry;
 mod trace;
 mod worker;
@@ -63,10 +65,11 @@ pub use handler::{Handler, Heard};
 pub use journal::{AppendError, Freshness, Journal, Moment, ReadError, Recorded};
 pub use launch::{launch, launch_from, on_signal};
 pub use letters::{Letter, Letters, Reason};
-pub use metrics::{ByConsumer, ByEvent, ByReason, Metrics, Serving};
+pub use metrics::{ByConsumer, ByEvent, ByReason, ByStream, Metrics, Serving};
 pub use nats::{ConnectError, Nats, OLDEST_SERVER};
 pub use owner::{Accept, MAX_INBOUND, REPLY};
 pub use resolve::{ResolveError, Statement, resolve};
+pub use sagas::{Buckets, ByEffect, BySaga, BySagaEnd, ByStepEnd, ByVerb, SagaMetrics, Timed, TraceLabel};
 pub use service::Service;
 #[cfg(feature = "testing")]
 pub use station::Station;
@@ -76,6 +79,6 @@ pub use topology::{
     ACK_WAIT, DEADLINE, Difference, MAX_EVENT, REQUESTS_FOR, SEEN_FOR, Topology, TopologyError,
     handler_consumers, owner_consumers, step_consumers,
 };
-pub use trace::{Traced, traced};
+pub use trace::{Traced, traced, traceparent};
 pub use vault::{Vault, VaultError};
 pub use worker::{BuildError, Worker};

@@ -7,12 +7,19 @@ use prometheus_client::{
         EncodeLabelSet,
         text::{encode_eof, encode_registry},
     },
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
 
+use crate::SagaMetrics;
+
 /// What the name of every metric begins with.
 const PREFIX: &str = "jetsaga";
+
+/// The bounds of an append, in seconds: a tenth of a millisecond to five seconds.
+const APPEND: [f64; 12] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0,
+];
 
 /// Every counter of one process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,6 +53,16 @@ pub struct Metrics {
     pub reads: Counter,
     /// Reads from the stream leader.
     pub leader_reads: Counter,
+    /// What happened to sagas.
+    pub sagas: SagaMetrics,
+    /// How long an append took until its answer, in seconds.
+    pub append_seconds: Histogram,
+    /// Messages that a consumer has not handed out yet, as its leader says.
+    pub pending: Family<ByStream, Gauge>,
+    /// Messages that it has handed out and nobody has answered for, as its leader says.
+    pub unacknowledged: Family<ByStream, Gauge>,
+    /// 1 while this process drains.
+    pub draining: Gauge,
     /// Messages in work now.
     pub in_flight: Gauge,
     /// Consumers that this process serves.
@@ -67,6 +84,15 @@ pub struct Serving(Gauge);
 pub struct ByConsumer {
     /// The durable consumer's name.
     pub consumer: String,
+}
+
+/// Labels: which consumer of which stream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByStream {
+    /// The durable consumer's name.
+    pub consumer: String,
+    /// The stream.
+    pub stream: &'static str,
 }
 
 /// Labels: which consumer and why.
@@ -106,6 +132,11 @@ impl Metrics {
             collisions: Counter::default(),
             reads: Counter::default(),
             leader_reads: Counter::default(),
+            sagas: SagaMetrics::new(),
+            append_seconds: Histogram::new(APPEND),
+            pending: Family::default(),
+            unacknowledged: Family::default(),
+            draining: Gauge::default(),
             in_flight: Gauge::default(),
             consumers: Gauge::default(),
             consumers_working: Gauge::default(),
@@ -171,6 +202,25 @@ impl Metrics {
             "Reads from the leader",
             self.leader_reads.clone(),
         );
+        self.sagas.register(registry);
+        registry.register(
+            "journal_append_seconds",
+            "Until an append is answered",
+            self.append_seconds.clone(),
+        );
+        registry.register(
+            "consumer_pending",
+            "Messages not handed out yet",
+            self.pending.clone(),
+        );
+        registry.register(
+            "consumer_unacknowledged",
+            "Messages handed out and not answered for",
+            self.unacknowledged.clone(),
+        );
+        registry.register("draining", "1 while it drains", self.draining.clone());
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "What this process was built from", Info::new(version));
         registry.register("in_flight", "Messages in work", self.in_flight.clone());
         registry.register("consumers", "Consumers served", self.consumers.clone());
         registry.register(

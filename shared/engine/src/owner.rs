@@ -22,6 +22,7 @@ use crate::{
     setback::Setback,
     subject::{EntitySubject, INBOX, OWNER, TIMERS},
     topology::{DEADLINE, owner_consumer},
+    trace,
 };
 
 /// The largest message from outside that is read, in bytes.
@@ -184,6 +185,7 @@ impl Owner {
             causation_id: Some(cause),
             version: self.plan.version,
             reason: Some(reason),
+            traceparent: trace::kept(),
             ..Event::new(event_id, event_type.clone(), now(), payload)
         })
     }
@@ -241,9 +243,12 @@ impl Owner {
         if let Some(kept) = self.journal.bucket::<State>(&entity).await? {
             return self.same_again(&id, &payload, &kept);
         }
+        let accepted_at = now();
         let event = Event {
             version: self.plan.version,
-            deadline: Some(now().after(self.deadline)),
+            traceparent: trace::kept(),
+            accepted_at: Some(accepted_at),
+            deadline: Some(accepted_at.after(self.deadline)),
             ..Event::<()>::new(event.event_id, event.event_type, event.timestamp, payload)
         };
         let state = evolve(&self.plan, None, &event, &id, 0)
@@ -252,6 +257,10 @@ impl Owner {
         match self.journal.append(&entity, 0, &event).await {
             Ok(sequence) => {
                 self.count(&event.event_type);
+                if let Some(state) = &event.state {
+                    let sagas = &self.journal.link().metrics.sagas;
+                    sagas.appended(&self.plan, &event.clone().with_state(None), state);
+                }
                 return Ok((id, sequence));
             }
             Err(AppendError::Stale { .. } | AppendError::InFlight | AppendError::Unknown(_)) => {}

@@ -4,15 +4,17 @@ use async_nats::{HeaderMap, HeaderValue};
 use opentelemetry::{
     SpanId, TraceId,
     propagation::{Extractor, Injector, TextMapPropagator as _},
+    trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState},
 };
 use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{IdGenerator as _, RandomIdGenerator},
 };
+use saga::{Dependency, EventId, Plan, State, StepIx};
 use tracing::{Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::delivery::Delivery;
+use crate::{Effect, delivery::Delivery, setback::Setback};
 
 /// The target of every span that is exported. Nothing else has it, so that logs and traces are chosen apart.
 pub(crate) const SPANS: &str = "jetsaga::span";
@@ -40,6 +42,75 @@ pub(crate) fn span(consumer: &str, delivery: &Delivery) -> Span {
         let _ = span.set_parent(parent); // fails only where no span is exported
     }
     span
+}
+
+/// The span of one attempt at an effect.
+pub(crate) fn effect(effect: &Effect, verb: &'static str) -> Span {
+    let span = tracing::info_span!(
+        target: SPANS,
+        "effect",
+        otel.name = field::Empty,
+        otel.kind = "client",
+        otel.status_code = field::Empty,
+        otel.status_description = field::Empty,
+        jetsaga.saga = effect.saga.as_str(),
+        jetsaga.saga.id = effect.id.as_str(),
+        jetsaga.step = effect.step.as_str(),
+        jetsaga.verb = verb,
+        jetsaga.attempt = effect.attempt,
+        jetsaga.outcome = field::Empty,
+    );
+    if !span.is_disabled() {
+        span.record("otel.name", format!("{verb} {}", effect.step));
+    }
+    span
+}
+
+/// What came of an effect.
+pub(crate) fn ended(span: &Span, outcome: &'static str, error: Option<&Setback>) {
+    span.record("jetsaga.outcome", outcome);
+    if let Some(error) = error {
+        span.record("otel.status_code", "ERROR");
+        span.record("otel.status_description", error.to_string());
+    }
+}
+
+/// Links the current span to what else a join waited for: its parent is the event that came last.
+pub(crate) fn link_causes(plan: &Plan, state: &State, step: StepIx, cause: EventId) {
+    let span = Span::current();
+    if span.is_disabled() {
+        return;
+    }
+    for dependency in &plan.step(step).after {
+        let Dependency::Step(other) = dependency else {
+            continue;
+        };
+        let outcome = state.step(plan, *other).and_then(|step| step.done.as_ref());
+        let traceparent = outcome
+            .filter(|outcome| outcome.event_id != cause)
+            .and_then(|outcome| outcome.traceparent.as_deref());
+        if let Some((trace, id, sampled)) = traceparent.and_then(parse) {
+            let flags = TraceFlags::default().with_sampled(sampled);
+            span.add_link(SpanContext::new(trace, id, flags, true, TraceState::default()));
+        }
+    }
+}
+
+/// The trace context of the current span, if its trace is kept.
+pub(crate) fn kept() -> Option<String> {
+    current_id().and_then(|_| traceparent())
+}
+
+/// The trace context of the current span, for the header `traceparent` of a call to the world outside; `None` where
+/// traces go nowhere.
+pub fn traceparent() -> Option<String> {
+    let span = Span::current();
+    if span.is_disabled() {
+        return None;
+    }
+    let mut headers = HeaderMap::new();
+    TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersMut(&mut headers));
+    headers.get(TRACEPARENT).map(ToString::to_string)
 }
 
 /// A request from outside as part of a trace.
@@ -131,6 +202,17 @@ pub(crate) fn inject(headers: &mut HeaderMap) {
     if !span.is_disabled() {
         TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersMut(headers));
     }
+}
+
+/// The id of the trace that this is a part of, if it is kept.
+pub(crate) fn current_id() -> Option<String> {
+    let span = Span::current();
+    if span.is_disabled() {
+        return None;
+    }
+    let context = span.context();
+    let context = context.span().span_context().clone();
+    (context.is_valid() && context.is_sampled()).then(|| context.trace_id().to_string())
 }
 
 struct Headers<'a>(&'a HeaderMap);

@@ -2,6 +2,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_nats::jetstream::consumer::pull;
 use futures_util::FutureExt as _;
+use prometheus_client::metrics::gauge::Gauge;
 use saga::{Fact, Irreversible, Payload, Plan, PlanError, Retry, Saga, Step, StepIx, Token};
 use tokio::{
     net::TcpListener,
@@ -17,6 +18,7 @@ use crate::{
     handler::{AnyHandler, Handler, HandlerWorker},
     health,
     ladder::StepWorker,
+    lag,
     letters::Letters,
     owner::Owner,
     service::{AnyService, Service},
@@ -215,10 +217,13 @@ impl Worker {
         let (name, link) = (self.name, nats.link());
         let (halt, stop) = halting(stop);
         let mut tasks = JoinSet::new();
+        let probes_are_served = probes.is_some();
         if let Some(listener) = probes {
             tasks.spawn(serve_probes(listener, nats.clone(), stop.clone()));
         }
+        let watched = probes_are_served.then(Vec::new);
         let mut crew = Crew {
+            watched,
             nats,
             letters: Letters::over(link.clone()),
             pace,
@@ -228,8 +233,15 @@ impl Worker {
         for role in self.roles {
             role.take_up(&link, pace.limit, &mut crew);
         }
+        if let Some(consumers) = crew.watched {
+            let lag = lag::watch(nats.clone(), consumers, stop.clone());
+            tasks.spawn(async {
+                lag.await;
+                Ok(())
+            });
+        }
         tracing::info!(worker = name, "working");
-        let late = out_of_time(stop, pace.drain + GRACE);
+        let late = out_of_time(stop, &nats.metrics.draining, pace.drain + GRACE);
         let mut failed = None;
         tokio::select! {
             () = ended(name, &mut tasks, &halt, &mut failed) => {}
@@ -277,8 +289,9 @@ impl Worker {
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Waits for `stop`, and then as long as the drain may take.
-async fn out_of_time(mut stop: watch::Receiver<bool>, limit: Duration) {
+async fn out_of_time(mut stop: watch::Receiver<bool>, draining: &Gauge, limit: Duration) {
     let _ = stop.wait_for(|stop| *stop).await; // a dropped sender stops as well
+    draining.set(1);
     sleep(limit).await;
 }
 
@@ -411,6 +424,8 @@ impl Role {
 /// What every consumer of a worker shares.
 struct Crew<'a> {
     nats: &'a Nats,
+    /// The consumers whose lag is shown; none of them where nobody looks.
+    watched: Option<Vec<(&'static str, String)>>,
     letters: Letters,
     pace: Pace,
     stop: watch::Receiver<bool>,
@@ -431,6 +446,9 @@ impl Employ for Crew<'_> {
                 stop: self.stop.clone(),
             };
             self.nats.metrics.consumers.inc();
+            if let Some(watched) = &mut self.watched {
+                watched.push((stream, consumer.name.clone()));
+            }
             self.tasks.spawn(async {
                 consumer.run().await;
                 Ok(())

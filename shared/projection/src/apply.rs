@@ -2,10 +2,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use engine::{Entry, Heard};
 
-use crate::{Problem, Rows, batch::Batch, projection::Declared, rows::Change, store::Position};
+use crate::{
+    DatabaseError, Problem, Rows, batch::Batch, projection::Declared, rows::Change, store::Position,
+};
 
 /// What a stretch of the journal makes of one projection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Applied {
     pub(crate) name: &'static str,
     pub(crate) generation: i64,
@@ -17,6 +19,23 @@ pub(crate) struct Applied {
     pub(crate) problems: Vec<Problem>,
     /// Events that the projection heard.
     pub(crate) heard: u64,
+}
+
+impl Applied {
+    /// The same position without any rows, because the database does not take those of these entries.
+    pub(crate) fn refused(&self, entries: &[Entry], error: &DatabaseError) -> Self {
+        let problem = |entry: &Entry| Problem {
+            projection: self.name.to_owned(),
+            sequence: entry.sequence,
+            subject: entry.subject.clone(),
+            reason: error.to_string(),
+        };
+        Self {
+            batch: Batch::default(),
+            problems: entries.iter().map(problem).collect(),
+            ..self.clone()
+        }
+    }
 }
 
 /// An entry of the journal, read once for all projections.

@@ -7,13 +7,13 @@ use crate::{
 };
 
 /// The changes of many events, with those of one row made into one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Batch {
     rows: HashMap<(usize, Vec<Value>), Pending>,
 }
 
 /// What becomes of one row: first it is deleted, if so, and then it is written, if so.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Pending {
     pub(crate) deleted: bool,
     /// One entry for each column of the table.

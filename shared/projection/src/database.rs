@@ -147,7 +147,9 @@ async fn sqlite(options: SqliteConnectOptions) -> Result<Pools, DatabaseError> {
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY)
         .pragma("cache_size", "-65536")
-        .pragma("mmap_size", "1073741824");
+        .pragma("mmap_size", "1073741824")
+        // Pages of indexes are written again and again: 64 MiB of them are gathered before they go to their places.
+        .pragma("wal_autocheckpoint", "16384");
     let pool = || {
         SqlitePoolOptions::new()
             .acquire_timeout(ACQUIRE)

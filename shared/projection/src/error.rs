@@ -99,4 +99,21 @@ impl DatabaseError {
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Failed(_) | Self::Journal(_))
     }
+
+    /// True if the database will not have what it was given, and never will: a number or a text that is too large for
+    /// it, a row that breaks a rule.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let Self::Failed(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        let Some(code) = error.code() else {
+            return false;
+        };
+        match code.parse::<u32>() {
+            // SQLite says a number, of which the lowest byte is the kind: too big, a constraint, a mismatch.
+            Ok(number) if code.len() != 5 => [18, 19, 20].contains(&(number & 0xff)),
+            // PostgreSQL says five characters: a data exception, an integrity constraint, a limit.
+            _ => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
+        }
+    }
 }

@@ -22,8 +22,11 @@ mod picture;
 
 mod apply;
 mod batch;
+mod cells;
+mod control;
 mod database;
 mod error;
+mod look;
 mod sql;
 mod store;
 
@@ -35,12 +38,13 @@ mod status;
 pub use database::{Database, Record};
 pub use engine::Heard;
 pub use error::DatabaseError;
+pub use look::Problem;
 pub use picture::Picture;
 pub use projection::Projection;
 pub use rebuild::{Progress, rebuild};
 pub use rows::{Row, Rows};
 pub use runner::Runner;
 pub use status::Status;
-pub use store::{Position, Problem, Store};
+pub use store::{Position, Store};
 pub use table::{DeclarationError, Table, Type};
 pub use value::{Value, micros, moment};

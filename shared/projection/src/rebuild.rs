@@ -6,10 +6,12 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{
     DatabaseError, Store,
     apply::{Applied, Read, apply},
+    cells::{integer, integer_at, signed, text, text_at, unsigned},
+    control::{make_tables, show},
     database::Tx,
     projection::Declared,
     runner::{MOST, known},
-    store::{Position, integer, integer_at, make_tables, show, signed, text, text_at, unsigned},
+    store::Position,
 };
 
 /// How far a rebuild has come.
@@ -145,8 +147,26 @@ impl Rebuild<'_> {
     /// Applies more to the new tables.
     async fn write(&mut self, entries: &[Entry]) -> Result<(), DatabaseError> {
         let applied = self.apply(entries);
+        let error = match self.write_alone(applied.clone()).await {
+            Err(error) if error.is_refusal() => error,
+            written => return written,
+        };
+        let (front, back) = entries.split_at(entries.len() / 2);
+        if front.is_empty() {
+            return self.write_alone(applied.refused(entries, &error)).await;
+        }
+        Box::pin(self.write(front)).await?;
+        Box::pin(self.write(back)).await
+    }
+
+    async fn write_alone(&mut self, applied: Applied) -> Result<(), DatabaseError> {
+        let before = self.position.sequence;
         let mut tx = self.store.database.begin().await?;
-        self.write_in(&mut tx, applied).await?;
+        let written = self.write_in(&mut tx, applied).await;
+        if written.is_err() {
+            self.position.sequence = before;
+            return written;
+        }
         tx.commit().await
     }
 
@@ -191,7 +211,10 @@ impl Rebuild<'_> {
                 return Ok(false);
             };
             let applied = self.apply(&entries);
-            self.write_in(&mut tx, applied).await?;
+            match self.write_in(&mut tx, applied).await {
+                Err(error) if error.is_refusal() => return Ok(false), // outside it is written in parts
+                written => written?,
+            }
         }
         let mine = "DELETE FROM projection_rebuilds WHERE name = $1 AND generation = $2";
         if tx

@@ -8,7 +8,7 @@ use tokio::{
 
 use crate::{
     DatabaseError, Position, Store,
-    apply::{Read, apply},
+    apply::{Applied, Read, apply},
     metrics::{ByProjection, Metrics},
     store::Written,
 };
@@ -19,6 +19,9 @@ use crate::{
 /// database, and each event is applied by one of them. A projection that has to be rebuilt is left alone until it is,
 /// and said so; the others go on. A database that does not answer is tried again; one that belongs to another journal
 /// ends the runner with an error.
+///
+/// A projection that is new to a database with a long past holds the others up until it has come as far as they are:
+/// rebuild it before the first runner that knows it begins.
 pub struct Runner {
     store: Store,
 }
@@ -85,8 +88,14 @@ impl Runner {
             return Ok(true);
         };
         loop {
-            if self.write(entries, positions, metrics).await? == Written::Done {
-                return Ok(true);
+            let applied = self.apply(entries, positions);
+            match self.write(applied, positions, metrics).await {
+                Ok(Written::Done) => return Ok(true),
+                Ok(Written::Overtaken) => {}
+                Err(error) if error.is_refusal() => {
+                    return self.apart(entries, positions, metrics, &error).await;
+                }
+                Err(error) => return Err(error),
             }
             metrics.overtaken.inc();
             sleep(STAND_BACK).await;
@@ -97,32 +106,56 @@ impl Runner {
         }
     }
 
-    async fn write(
+    /// The same for entries that the database refused: it takes them in smaller parts, and of one that it does not take
+    /// alone it is told that it is a problem.
+    async fn apart(
         &self,
         entries: &[Entry],
-        positions: &mut [Position],
+        positions: &mut Vec<Position>,
         metrics: &Metrics,
-    ) -> Result<Written, DatabaseError> {
-        let store = &self.store;
+        error: &DatabaseError,
+    ) -> Result<bool, DatabaseError> {
+        let (front, back) = entries.split_at(entries.len() / 2);
+        if !front.is_empty() {
+            return Ok(Box::pin(self.catch_up(front, positions, metrics)).await?
+                && Box::pin(self.catch_up(back, positions, metrics)).await?);
+        }
+        for applied in self.apply(entries, positions) {
+            let refused = applied.refused(entries, error);
+            let written = match self.write(vec![applied], positions, metrics).await {
+                Err(error) if error.is_refusal() => self.write(vec![refused], positions, metrics).await?,
+                written => written?,
+            };
+            if written == Written::Overtaken {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What `entries` make of every projection that is behind them.
+    fn apply(&self, entries: &[Entry], positions: &[Position]) -> Vec<Applied> {
         let active = || {
-            store
-                .declared
-                .iter()
-                .zip(&*positions)
-                .filter(|(_, p)| !p.outdated)
+            let all = self.store.declared.iter().zip(positions);
+            all.filter(|(_, position)| !position.outdated)
         };
         let declared: Vec<_> = active().map(|(declared, _)| declared).collect();
         let after = least(positions).unwrap_or(u64::MAX);
         let new = entries.iter().filter(|entry| entry.sequence > after);
         let read: Vec<Read> = new.map(|entry| Read::new(entry, &declared)).collect();
         let applied = active().map(|(declared, position)| apply(declared, position, &read));
-        let applied: Vec<_> = applied.filter(|applied| applied.to > applied.from).collect();
-        if applied.is_empty() {
-            return Ok(Written::Done);
-        }
+        applied.filter(|applied| applied.to > applied.from).collect()
+    }
+
+    async fn write(
+        &self,
+        applied: Vec<Applied>,
+        positions: &mut [Position],
+        metrics: &Metrics,
+    ) -> Result<Written, DatabaseError> {
         let counts = applied.iter().map(|a| (a.name, a.to, a.heard, a.problems.len()));
         let counts: Vec<_> = counts.collect();
-        if store.write(applied).await? == Written::Overtaken {
+        if !applied.is_empty() && self.store.write(applied).await? == Written::Overtaken {
             return Ok(Written::Overtaken);
         }
         for (name, to, heard, problems) in counts {

@@ -3,8 +3,8 @@ use serde::Serialize;
 
 use crate::{
     DatabaseError, Store,
+    cells::{integer_at, text_at, unsigned},
     runner::known,
-    store::{integer_at, text_at, unsigned},
 };
 
 /// How a projection stands.

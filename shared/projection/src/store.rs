@@ -3,9 +3,11 @@ use std::sync::Arc;
 use engine::{Heard, JournalInfo};
 
 use crate::{
-    Database, DatabaseError, Picture, Projection, Type, Value,
+    Database, DatabaseError, Projection,
     apply::{Applied, Read, apply},
-    database::{Arg, Tx},
+    cells::{integer, integer_at, signed, text, text_at, unsigned},
+    control,
+    database::Tx,
     projection::Declared,
     sql,
 };
@@ -41,22 +43,6 @@ pub(crate) enum Written {
 
 const FORMAT: i64 = 1;
 
-const CONTROL: [&str; 5] = [
-    "CREATE TABLE IF NOT EXISTS projection_journal (id BIGINT PRIMARY KEY, created TEXT NOT NULL, format BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS projection_positions (name TEXT PRIMARY KEY, generation BIGINT NOT NULL, \
-     fingerprint TEXT NOT NULL, position BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS projection_rebuilds (name TEXT PRIMARY KEY, generation BIGINT NOT NULL, \
-     position BIGINT NOT NULL, beat BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS projection_tables (name TEXT PRIMARY KEY, projection TEXT NOT NULL, \
-     generation BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS projection_problems (projection TEXT NOT NULL, generation BIGINT NOT NULL, \
-     sequence BIGINT NOT NULL, subject TEXT NOT NULL, reason TEXT NOT NULL, \
-     PRIMARY KEY (projection, generation, sequence))",
-];
-
-/// Several processes may make the tables at once; PostgreSQL does not like that without a lock. The number is any.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7307199767)";
-
 impl Store {
     /// Opens a database and makes what is missing in it: empty tables for a projection that it has never seen.
     ///
@@ -74,28 +60,9 @@ impl Store {
             database,
             declared: declared.into(),
         };
-        if store.is_complete().await {
-            return Ok(store);
+        if !store.is_complete().await {
+            control::make(&store.database, &store.declared).await?;
         }
-        let mut tx = store.database.begin().await?;
-        if store.database.is_postgres() {
-            tx.execute(LOCK, vec![]).await?;
-        }
-        for statement in CONTROL {
-            tx.execute(statement, vec![]).await?;
-        }
-        for declared in &*store.declared {
-            let known = "SELECT name FROM projection_positions WHERE name = $1";
-            if tx.read(known, vec![text(declared.name())]).await?.is_empty() {
-                make_tables(&mut tx, declared, 1).await?;
-                show(&mut tx, declared, 1).await?;
-                let insert = "INSERT INTO projection_positions (name, generation, fingerprint, position) \
-                              VALUES ($1, 1, $2, 0)";
-                let args = vec![text(declared.name()), text(&declared.fingerprint)];
-                tx.execute(insert, args).await?;
-            }
-        }
-        tx.commit().await?;
         Ok(store)
     }
 
@@ -187,49 +154,6 @@ impl Store {
         Ok(self.write(applied).await? == Written::Done)
     }
 
-    /// Everything that the tables of a projection hold now.
-    ///
-    /// # Errors
-    /// When there is no such projection, or the database does not answer.
-    pub async fn picture(&self, name: &str) -> Result<Picture, DatabaseError> {
-        let declared = self.find(name)?;
-        let mut picture = Picture::empty(declared.tables.clone());
-        for table in &declared.tables {
-            for mut row in self.database.read(&sql::all(table), &[]).await? {
-                for (column, cell) in table.columns.iter().zip(&mut row) {
-                    if let (Type::Bool, Value::Integer(n)) = (column.of, &*cell) {
-                        *cell = Value::Bool(*n != 0); // as SQLite keeps it
-                    }
-                }
-                picture.insert(table.name, table.keys().count(), row);
-            }
-        }
-        Ok(picture)
-    }
-
-    /// What the projections could not read: projection, sequence, subject and reason, oldest first.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn problems(&self) -> Result<Vec<Problem>, DatabaseError> {
-        let query = "SELECT b.projection, b.sequence, b.subject, b.reason FROM projection_problems b \
-                     JOIN projection_positions p ON p.name = b.projection AND p.generation = b.generation \
-                     ORDER BY b.sequence, b.projection";
-        let problem = |row: &Vec<Value>| Problem {
-            projection: text_at(row, 0).to_owned(),
-            sequence: unsigned(integer_at(row, 1)),
-            subject: text_at(row, 2).to_owned(),
-            reason: text_at(row, 3).to_owned(),
-        };
-        Ok(self
-            .database
-            .read(query, &[])
-            .await?
-            .iter()
-            .map(problem)
-            .collect())
-    }
-
     /// Writes what was applied: the positions first, each only if it still is what it was, then the rows. All of it is
     /// one transaction.
     pub(crate) async fn write(&self, applied: Vec<Applied>) -> Result<Written, DatabaseError> {
@@ -293,80 +217,4 @@ impl Store {
     async fn is_complete(&self) -> bool {
         matches!(self.positions().await, Ok(known) if known.len() == self.declared.len())
     }
-}
-
-/// An event that a projection could not read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The projection.
-    pub projection: String,
-    /// The event's sequence in the journal.
-    pub sequence: u64,
-    /// Where it was published.
-    pub subject: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// Makes the tables of one generation.
-pub(crate) async fn make_tables(
-    tx: &mut Tx,
-    declared: &Declared,
-    generation: i64,
-) -> Result<(), DatabaseError> {
-    for table in &declared.tables {
-        for statement in sql::create(table, generation) {
-            tx.execute(&statement, vec![]).await?;
-        }
-        let insert = "INSERT INTO projection_tables (name, projection, generation) VALUES ($1, $2, $3)";
-        let args = vec![
-            text(&sql::physical(table, generation)),
-            text(declared.name()),
-            integer(generation),
-        ];
-        tx.execute(insert, args).await?;
-    }
-    Ok(())
-}
-
-/// Has everybody read this generation, from the commit on.
-pub(crate) async fn show(tx: &mut Tx, declared: &Declared, generation: i64) -> Result<(), DatabaseError> {
-    for table in &declared.tables {
-        for statement in sql::show(table, generation) {
-            tx.execute(&statement, vec![]).await?;
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn text(text: &str) -> Arg {
-    (Type::Text, text.into())
-}
-
-pub(crate) const fn integer(number: i64) -> Arg {
-    (Type::Integer, Value::Integer(number))
-}
-
-pub(crate) fn text_at(row: &[Value], index: usize) -> &str {
-    match row.get(index) {
-        Some(Value::Text(text)) => text,
-        _ => "",
-    }
-}
-
-pub(crate) fn integer_at(row: &[Value], index: usize) -> i64 {
-    match row.get(index) {
-        Some(Value::Integer(number)) => *number,
-        _ => 0,
-    }
-}
-
-/// A sequence as the database keeps it.
-pub(crate) fn signed(sequence: u64) -> i64 {
-    sequence.try_into().unwrap_or(i64::MAX)
-}
-
-/// A sequence back.
-pub(crate) fn unsigned(sequence: i64) -> u64 {
-    sequence.try_into().unwrap_or(0)
 }

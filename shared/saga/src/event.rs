@@ -41,6 +41,12 @@ pub struct Event<S> {
     /// What that person wrote down about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Where its writer was in a trace that is kept, as a W3C `traceparent`; so that a join can name both of its causes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// When the owner let the saga in, by its clock; only on its first event, whose time is the sender's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<Timestamp>,
     /// Until when the saga may stay open; only on its first event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
@@ -74,6 +80,8 @@ impl<S> Event<S> {
             reason: None,
             resolved_by: None,
             note: None,
+            traceparent: None,
+            accepted_at: None,
             deadline: None,
             state: None,
         }
@@ -92,6 +100,8 @@ impl<S> Event<S> {
             reason: self.reason,
             resolved_by: self.resolved_by,
             note: self.note,
+            traceparent: self.traceparent,
+            accepted_at: self.accepted_at,
             deadline: self.deadline,
             state,
         }

@@ -107,6 +107,7 @@ impl<S> Fold<'_, S> {
             start: Start {
                 event_id: self.event.event_id,
                 at: self.event.timestamp,
+                accepted_at: self.event.accepted_at,
                 deadline: self.event.deadline,
                 payload: self.event.payload.clone(),
             },
@@ -229,7 +230,7 @@ impl<S> Fold<'_, S> {
                 let entry = state.steps.entry(step.name.clone()).or_default();
                 entry.status = StepStatus::Open;
                 entry.opened_by = Some(self.event.event_id);
-                entry.opened_at = Some(self.event.timestamp);
+                entry.opened_at = Some(self.event.accepted_at.unwrap_or(self.event.timestamp));
             }
         }
     }
@@ -242,6 +243,7 @@ impl<S> Fold<'_, S> {
             attempt: self.event.attempt,
             reason: self.event.reason.clone(),
             payload: None,
+            traceparent: self.event.traceparent.clone(),
         }
     }
 

@@ -48,8 +48,11 @@ pub enum Status {
 pub struct Start {
     /// The event that started it.
     pub event_id: EventId,
-    /// Its time.
+    /// Its time, as its sender has it.
     pub at: Timestamp,
+    /// When the owner let it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<Timestamp>,
     /// Until when it may stay open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
@@ -132,6 +135,9 @@ pub struct Outcome {
     /// What later steps and the undo read; only on what is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Payload>,
+    /// Where its writer was in a trace that is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// A step that made no progress within its limits.

@@ -6,7 +6,7 @@ use jetsaga::{Nats, Timestamp, Token};
 use crate::{
     bench, contract, demo, dev, fsck, letters, operate,
     output::{Output, nobody_listens},
-    past, place, show, stock, topology, watch, work,
+    past, place, probe, projection, show, stock, token, topology, watch, work,
 };
 
 /// Sagas on NATS JetStream: run the checkout, and see what it does.
@@ -96,17 +96,25 @@ enum Command {
     /// Create what is missing on the server, or show what differs there.
     #[command(subcommand)]
     Topology(topology::Command),
+    /// Build read models anew, or show how far they have come.
+    #[command(subcommand)]
+    Projection(projection::Command),
+    /// Make tokens for the gateway.
+    #[command(subcommand)]
+    Token(token::Command),
     /// Show or change what is in stock.
     #[command(subcommand)]
     Stock(stock::Command),
     /// Run one worker as a process of its own, with that worker's flags.
     Worker {
-        /// order, payment, inventory, shipping, notifier, outbound or provider.
+        /// order, payment, inventory, shipping, notifier, outbound, projector, gateway or provider.
         name: String,
         /// The worker's own flags; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Ask a worker how it is: exit code 0 if the address answers with success, as health checks want it.
+    Probe(probe::Args),
     /// Measure what a saga costs, beside the same JetStream operations without the engine.
     Bench(bench::Args),
     /// Print the checkout as a Mermaid diagram.
@@ -170,7 +178,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Resolve(args) => operate::resolve(&system().await?, args, out).await,
         Command::Letters(command) => letters::run(&system().await?, command, out).await,
         Command::Topology(command) => topology::run(&connect().await?, command, out).await,
+        Command::Projection(command) => projection::run(&system().await?, command, out).await,
+        Command::Token(command) => token::run(&command, out),
         Command::Stock(command) => stock::run(&system().await?, command, out).await,
+        Command::Probe(args) => probe::run(&args, out).await,
         Command::Bench(args) => interruptible(bench::run(args)).await,
         Command::Diagram => {
             let diagram = jetsaga::mermaid(&jetsaga::Plan::of::<checkout::Checkout>()?);

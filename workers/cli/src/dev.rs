@@ -2,12 +2,12 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
 use inventory::Shelf;
-use jetsaga::{EngineArgs, Journal, Nats, Topology, on_signal, start_telemetry};
+use jetsaga::{EngineArgs, Journal, Nats, Topology, Worker, on_signal, start_telemetry};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
     NatsServer, output, seed,
-    system::{SystemArgs, workers},
+    system::{self, SystemArgs, workers},
 };
 
 /// Flags of `dev`.
@@ -24,6 +24,10 @@ pub(crate) struct Args {
     /// The address of the payment provider; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:4242")]
     provider_listen: SocketAddr,
+
+    /// The address of the HTTP gateway, which asks nobody for a token here; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    gateway_listen: SocketAddr,
 
     /// A JSON object of products and quantities, stocked once.
     #[arg(long, default_value = "deploy/seed/stock.json")]
@@ -65,9 +69,17 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         "--notifier-file",
         &notices,
     ];
-    let crew = start(SystemArgs::with(&flags)?, &nats, &engine, &stop).await?;
+    let mut crew = start(SystemArgs::with(&flags)?, &nats, &engine, &stop).await?;
+    for worker in outer_face(&args, &nats).await? {
+        employ(worker, &mut crew, &nats, &engine, &stop);
+    }
     seed::from_file(&Shelf::new(Journal::new(&nats)), &args.stock).await?;
-    output::say(&welcome(&server.url(), &provider_url, &notices))?;
+    output::say(&welcome(
+        &server.url(),
+        &provider_url,
+        &args.gateway_listen,
+        &notices,
+    ))?;
     let (crew, mut served) = (crew.join_all(), served);
     tokio::select! {
         worked = crew => { worked.into_iter().collect::<anyhow::Result<Vec<()>>>()?; }
@@ -102,10 +114,38 @@ pub(crate) async fn start(
     }
     let mut crew = JoinSet::new();
     for worker in workers {
-        let (nats, engine, stop) = (nats.clone(), engine.clone(), stop.clone());
-        crew.spawn(async move { worker.run(&nats, &engine, None, stop).await });
+        employ(worker, &mut crew, nats, engine, stop);
     }
     Ok(crew)
+}
+
+fn employ(
+    worker: Worker,
+    crew: &mut JoinSet<anyhow::Result<()>>,
+    nats: &Nats,
+    engine: &EngineArgs,
+    stop: &watch::Receiver<bool>,
+) {
+    let (nats, engine, stop) = (nats.clone(), engine.clone(), stop.clone());
+    crew.spawn(async move { worker.run(&nats, &engine, None, stop).await });
+}
+
+/// The read models and the gateway.
+async fn outer_face(args: &Args, nats: &Nats) -> anyhow::Result<[Worker; 2]> {
+    let database = format!("sqlite:{}", args.store.join("read-models.db").display());
+    let listen = args.gateway_listen.to_string();
+    let projector = system::args(&["--database-url", &database])?;
+    let gateway = system::args(&[
+        "--gateway-without-authentication",
+        "--gateway-listen",
+        &listen,
+        "--gateway-read-model",
+        &database,
+    ])?;
+    Ok([
+        projector::worker(projector, nats.clone()).await?,
+        gateway::worker(gateway, nats.clone()).await?,
+    ])
 }
 
 /// What the environment says of the engine, with this log filter.
@@ -121,14 +161,14 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await; // a dropped sender stops as well
 }
 
-fn welcome(nats: &str, provider: &str, notices: &str) -> String {
+fn welcome(nats: &str, provider: &str, gateway: &SocketAddr, notices: &str) -> String {
     let export = if nats.ends_with(":4222") {
         String::new()
     } else {
         format!("  export JETSAGA_NATS_URL={nats}\n")
     };
     format!(
-        "jetsaga runs: nats-server at {nats}, payment provider at {provider}, notices in {notices}\n\n\
+        "jetsaga runs: nats-server at {nats}, payment provider at {provider}, HTTP at http://{gateway} (its pages at /docs), notices in {notices}\n\n\
          Try next, in another terminal:\n{export}  \
          jetsaga place deploy/seed/order.json       # an order, as any NATS client could publish it\n  \
          jetsaga show ORD-987654                    # its saga as a tree\n  \

@@ -1,4 +1,3 @@
-use clap::{Args as _, FromArgMatches as _};
 use jetsaga::{Nats, Topology, Worker};
 
 use crate::output::sentence;
@@ -26,12 +25,20 @@ impl SystemArgs {
     /// # Errors
     /// Names the variable that is wrong.
     pub fn with(flags: &[&str]) -> anyhow::Result<Self> {
-        let command = Self::augment_args(clap::Command::new("jetsaga"));
-        let line = std::iter::once("jetsaga").chain(flags.iter().copied());
-        let matches = command.try_get_matches_from(line);
-        let args = matches.and_then(|matches| Self::from_arg_matches(&matches));
-        args.map_err(|error| sentence(&error))
+        args(flags)
     }
+}
+
+/// What the environment and the defaults say of a worker's flags, with these on top.
+///
+/// # Errors
+/// Names the variable that is wrong.
+pub(crate) fn args<A: clap::Args>(flags: &[&str]) -> anyhow::Result<A> {
+    let command = A::augment_args(clap::Command::new("jetsaga"));
+    let line = std::iter::once("jetsaga").chain(flags.iter().copied());
+    let matches = command.try_get_matches_from(line);
+    let args = matches.and_then(|matches| A::from_arg_matches(&matches));
+    args.map_err(|error| sentence(&error))
 }
 
 /// Every worker of the checkout, each ready to run.

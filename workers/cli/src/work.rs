@@ -45,10 +45,12 @@ pub(crate) fn run(name: &str, args: &[OsString]) -> ExitCode {
             line,
             outbound::worker,
         ),
+        "projector" => launch_from("projector", "Keeps the read models", line, projector::worker),
+        "gateway" => launch_from("gateway", "Serves orders over HTTP", line, gateway::worker),
         "provider" => provider(line),
         other => {
             eprintln!(
-                "error: there is no worker {other:?}; it takes order, payment, inventory, shipping, notifier, outbound or provider"
+                "error: there is no worker {other:?}; it takes order, payment, inventory, shipping, notifier, outbound, projector, gateway or provider"
             );
             ExitCode::from(2)
         }

@@ -116,6 +116,10 @@ impl Provider {
 
     /// An answer that says something: a server's own trouble says nothing about the outcome.
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let request = match jetsaga::engine::traceparent() {
+            Some(traceparent) => request.header("traceparent", traceparent),
+            None => request,
+        };
         let response = request
             .send()
             .await

@@ -18,6 +18,7 @@ mod usage;
 
 mod apart;
 mod memory;
+mod read_side;
 mod stock;
 
 mod report;
@@ -64,11 +65,20 @@ pub(crate) struct Args {
     /// Instead: see what a reservation costs on a product that has had 100, and on one that has had 100,000.
     #[arg(long, conflicts_with = "memory")]
     stock: bool,
+
+    /// Instead: see what lists of many orders cost, and what a rebuild does, beside reads and writes.
+    #[arg(long, conflicts_with_all = ["memory", "stock"])]
+    read_side: bool,
+
+    #[command(flatten)]
+    read: projector::bench::BenchArgs,
 }
 
 /// Measures, prints one JSON document, and fails if something is not as it has to be.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let (json, failures) = if args.stock {
+    let (json, failures) = if args.read_side {
+        read_side::measure(&args.read).await?
+    } else if args.stock {
         stock::measure().await?.judged()?
     } else if let Some(minutes) = args.memory {
         memory::measure(minutes).await?.judged()?
