@@ -1,7 +1,7 @@
 //! From the order to its end, over HTTP alone.
 
 use jetsaga::StepStatus;
-use jetsaga_tests::harness::{Role, System, audit, order, step};
+use jetsaga_tests::harness::{Role, System, audit, order, step, until};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -173,16 +173,12 @@ async fn an_order_that_is_taken_back_is_refunded_and_a_shipped_one_stays() {
     let late = front.shop(Method::POST, "/v1/orders/SENT/cancel");
     Answer::of(late).await.unwrap().problem(409, "too-late").unwrap();
     system.until_letters(0).await.unwrap();
-    let product = front
-        .get("/v1/products/PROD-A1")
-        .await
-        .unwrap()
-        .expect(StatusCode::OK)
-        .unwrap();
-    assert_eq!(
-        (&product["onHand"], &product["reserved"], &product["shipped"]),
-        (&json!(8), &json!(0), &json!(2))
-    );
+    let shipped = until("the stock has left", async || {
+        let product = front.get("/v1/products/PROD-A1").await?.expect(StatusCode::OK)?;
+        Ok(Some(product).filter(|product| product["shipped"] == 2))
+    });
+    let product = shipped.await.unwrap();
+    assert_eq!((&product["onHand"], &product["reserved"]), (&json!(8), &json!(0)));
     assert_eq!(
         audit(&system, &["UNDO".to_owned(), "SENT".to_owned()])
             .await

@@ -27,8 +27,9 @@ async fn site(dir: &TempDir) -> Result<(System, Vec<Running>, Front)> {
     let front = Front::start_with(&system, |config| Config {
         read_model: Some(database_url),
         ..config
-    });
-    Ok((system, running, front.await?))
+    })
+    .await?;
+    Ok((system, running, front))
 }
 
 /// Places an order and follows it to its end; returns the sequence of its last event.

@@ -19,6 +19,9 @@ use crate::{
 /// The header that names the sequence of a command's event, and by which a query asks for what is no older.
 pub(crate) const SEQUENCE: HeaderName = HeaderName::from_static("jetsaga-sequence");
 
+/// What an event has around its payload, at most, in bytes: two ids, a type and a time.
+const ENVELOPE: usize = 512;
+
 /// Something that the owner of orders is asked to do.
 pub(crate) struct Command {
     /// What it does, as one word that never changes.
@@ -59,6 +62,10 @@ impl Gateway {
         command: Command,
         payload: impl FnOnce(&Token) -> Result<Payload, Problem>,
     ) -> Result<Response, Problem> {
+        if command.content.len() > MAX_INBOUND - ENVELOPE {
+            let why = format!("the content takes at most {} bytes", MAX_INBOUND - ENVELOPE);
+            return Err(Problem::new(Code::BodyTooLarge, why));
+        }
         let claim = match &key {
             None => None,
             Some(key) => {
@@ -81,10 +88,6 @@ impl Gateway {
         let subject = inbox(&self.plan.saga, &event_type);
         let event = Event::<()>::new(event_id, event_type, now(), payload(&id)?);
         let body = serde_json::to_vec(&event).map_err(|error| Problem::internal(&error))?;
-        if body.len() > MAX_INBOUND {
-            let why = format!("the event has {} bytes; it has at most {MAX_INBOUND}", body.len());
-            return Err(Problem::new(Code::BodyTooLarge, why));
-        }
         let limit = self.config.answer_limit;
         let reply = self
             .asker

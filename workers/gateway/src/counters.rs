@@ -19,6 +19,9 @@ pub(crate) struct Counters {
     pub(crate) connections: Gauge,
 }
 
+/// Counts one more for as long as it is kept.
+pub(crate) struct OneMore(Gauge);
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByAnswer {
     method: &'static str,
@@ -76,5 +79,18 @@ impl Counters {
                 status,
             })
             .inc();
+    }
+}
+
+impl OneMore {
+    pub(crate) fn of(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for OneMore {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 use crate::{
     app::Gateway,
     context::{Context, REQUEST_ID, TRACEPARENT, request_id},
+    counters::OneMore,
     problem::{Code, Problem},
 };
 
@@ -46,10 +47,10 @@ pub(crate) async fn guard(State(app): State<Gateway>, mut request: Request, next
         traceparent: traced.traceparent.into(),
     };
     request.extensions_mut().insert(context.clone());
-    app.counters.in_flight.inc();
+    let in_flight = OneMore::of(&app.counters.in_flight);
     let answering = AssertUnwindSafe(pass(&app, &route, request, next)).catch_unwind();
     let answer = answering.instrument(traced.span.clone()).await;
-    app.counters.in_flight.dec();
+    drop(in_flight);
     let answer = match answer {
         Ok(Ok(answer)) => finish(answer, &context),
         Ok(Err(problem)) => finish(axum::response::IntoResponse::into_response(problem), &context),

@@ -26,6 +26,8 @@ mod asker;
 mod command;
 mod requests;
 
+mod customer_commands;
+mod customer_views;
 mod customers;
 mod letters;
 mod lists;

@@ -16,13 +16,13 @@ use jetsaga::{
     Freshness, State, Status,
     engine::{Entry, Feed, JournalInfo},
 };
-use prometheus_client::metrics::gauge::Gauge;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::IntoParams;
 
 use crate::{
     app::{Gateway, stopped},
+    counters::OneMore,
     keys::{Caller, Operator},
     orders::none,
     path::{Id, Params},
@@ -47,11 +47,8 @@ struct Live {
     finite: bool,
     ended: bool,
     _slot: OwnedSemaphorePermit,
-    _open: Open,
+    _open: OneMore,
 }
-
-/// Counts an open stream for as long as it is kept.
-struct Open(Gauge);
 
 /// The part of a saga's state that says whether anything can follow.
 #[derive(Deserialize)]
@@ -155,7 +152,7 @@ impl Gateway {
             finite,
             ended: false,
             _slot: slot,
-            _open: Open::new(&self.counters.streams),
+            _open: OneMore::of(&self.counters.streams),
         };
         let events = stream::unfold(live, async |mut live: Live| {
             let event = live.next().await?;
@@ -191,18 +188,5 @@ impl Live {
         }
         let event = sse::Event::default().id(entry.sequence.to_string());
         event.json_data(&heard.event).map_err(|error| error.to_string())
-    }
-}
-
-impl Open {
-    fn new(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }

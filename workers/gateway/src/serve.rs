@@ -1,6 +1,7 @@
 use std::{future::Future, pin::pin, sync::Arc};
 
 use anyhow::Context as _;
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -17,6 +18,7 @@ use tokio::{
 use crate::{
     app::{Gateway, stopped},
     args::{Args, Config},
+    counters::OneMore,
     wire::Wire,
 };
 
@@ -56,6 +58,7 @@ pub async fn serve(
     let following = tokio::spawn(app.keys.clone().follow());
     tracing::info!(address = %listener.local_addr()?, "the gateway listens");
     let _serving = serving.serving();
+    let router = app.clone().router();
     let slots = Arc::new(Semaphore::new(app.config.connections));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -71,12 +74,11 @@ pub async fn serve(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, _)) => {
-                let (app, stop) = (app.clone(), stop.clone());
+                let attending = attend(stream, router.clone(), app.config.clone(), stop.clone());
+                let open = OneMore::of(&app.counters.connections);
                 connections.spawn(async move {
-                    app.counters.connections.inc();
-                    attend(stream, &app, stop).await;
-                    app.counters.connections.dec();
-                    drop(slot);
+                    attending.await;
+                    drop((slot, open));
                 });
             }
             Err(error) => {
@@ -107,16 +109,16 @@ const PARSED_HEADERS: usize = 256;
 const PARSED_BYTES: usize = 64 * 1024;
 
 /// One connection, until it or the gateway ends.
-async fn attend(stream: TcpStream, app: &Gateway, mut stop: watch::Receiver<bool>) {
+async fn attend(stream: TcpStream, router: Router, config: Config, mut stop: watch::Receiver<bool>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let service = TowerToHyperService::new(app.clone().router());
-    let wire = TokioIo::new(Wire::new(stream, app.config.write_limit));
+    let service = TowerToHyperService::new(router);
+    let wire = TokioIo::new(Wire::new(stream, config.write_limit));
     let mut server = http1::Builder::new();
     server
         .timer(TokioTimer::new())
-        .header_read_timeout(app.config.header_limit)
+        .header_read_timeout(config.header_limit)
         .max_headers(PARSED_HEADERS)
         .max_buf_size(PARSED_BYTES);
     let mut connection = pin!(server.serve_connection(wire, service));

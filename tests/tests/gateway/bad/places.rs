@@ -182,7 +182,7 @@ pub(super) fn cases(keys: &Keys) -> Vec<Case> {
         "status=done",
         "status=",
         "customer=a.b",
-        "customer=>",
+        "customer=%3E",
         "customer=*",
         "from=yesterday",
         "from=",
