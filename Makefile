@@ -1,7 +1,7 @@
 # `make` lists what there is. ARGS is passed on: make demo ARGS="--help"
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check model simulate bench soak clean
+.PHONY: help demo up down test check model simulate bench soak clean
 
 # Runs the command that follows with a nats-server that is new enough; stops if there is none.
 with_server = server=$$(tools/nats-server) && NATS_SERVER=$$server
@@ -17,6 +17,13 @@ help: ## List the targets
 demo: ## Run a checkout saga on a nats-server of its own (ARGS="...")
 	$(patience)
 	@$(with_server) $(jetsaga) demo $(ARGS)
+
+up: ## Run it all with Docker: three nats-servers, workers, dashboards
+	docker compose -f deploy/compose.yaml up --build --detach $(ARGS)
+	@sed -n 's/^#   /  /p' deploy/compose.yaml
+
+down: ## Stop what `make up` runs; ARGS=--volumes forgets it as well
+	docker compose -f deploy/compose.yaml down $(ARGS)
 
 # The tests come last, so that the last line is the runner's summary.
 test: ## Check everything: format, lints, documentation, doctests, tests
