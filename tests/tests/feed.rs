@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use futures_util::future::try_join_all;
 use jetsaga::{Feed, JournalInfo};
-use jetsaga_tests::harness::System;
+use jetsaga_tests::harness::{System, until};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -62,6 +62,21 @@ async fn a_filter_leaves_out_the_rest() {
     assert_eq!((entry.sequence, entry.pending), (one[0], 0));
     let heard = entry.heard().unwrap();
     assert_eq!((heard.id.as_str(), heard.state.get()), ("L-10", r#"{"n":10}"#));
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_leaves_nothing_on_the_server() {
+    let system = System::bare().await.unwrap();
+    publish(&system, "lamp", 10, 0).await.unwrap();
+    let mut feed = Feed::open(&system.nats, &[], 0).await.unwrap();
+    read(&mut feed, 5).await.unwrap();
+    drop(feed);
+    until("its consumer is gone", async || {
+        let mut stream = system.js.get_stream("EVENTS").await?;
+        Ok((stream.info().await?.state.consumer_count == 0).then_some(()))
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use async_nats::{
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use saga::{Timestamp, Token};
-use tokio::time::sleep;
+use tokio::{runtime::Handle, time::sleep};
 
 use crate::{
     Heard, Nats, ReadError,
@@ -75,6 +75,7 @@ pub struct FeedError {
 
 /// The consumer that serves the feed now.
 struct Reading {
+    consumer: String,
     messages: pull::Stream,
     /// What its last message was for it: they are counted without a gap.
     count: u64,
@@ -230,7 +231,30 @@ impl Feed {
             .heartbeat(Duration::from_secs(5))
             .messages();
         let messages = messages.await.map_err(|error| failed(&error))?;
-        Ok(Reading { messages, count: 0 })
+        Ok(Reading {
+            consumer: consumer.cached_info().name.clone(),
+            messages,
+            count: 0,
+        })
+    }
+}
+
+impl Drop for Feed {
+    /// Tells the server that nobody reads any more, so that readers who come and go leave nothing behind; if it does not
+    /// hear it, the consumer ends by itself after a minute.
+    fn drop(&mut self) {
+        let (Some(reading), Ok(runtime)) = (self.reading.take(), Handle::try_current()) else {
+            return;
+        };
+        let (jetstream, stream) = (self.jetstream.clone(), self.stream);
+        runtime.spawn(async move {
+            let ended = jetstream
+                .delete_consumer_from_stream(&reading.consumer, stream)
+                .await;
+            if let Err(error) = ended {
+                tracing::debug!(stream, consumer = reading.consumer, %error, "it ends by itself");
+            }
+        });
     }
 }
 

@@ -139,7 +139,7 @@ async fn outer_face(args: &Args, nats: &Nats) -> anyhow::Result<[Worker; 2]> {
         "--gateway-without-authentication",
         "--gateway-listen",
         &listen,
-        "--gateway-read-model",
+        "--database-url",
         &database,
     ])?;
     Ok([

@@ -19,8 +19,8 @@ pub struct Args {
     pub gateway_without_authentication: bool,
 
     /// Where the read model is, as the projector keeps it: `sqlite:PATH` or `postgres://…`. Without it there are no lists.
-    #[arg(long, env = "GATEWAY_READ_MODEL", value_name = "URL", hide_env_values = true)]
-    pub gateway_read_model: Option<String>,
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
 
     /// How long a command waits for the answer of who decides on it: 10ms to 30s.
     #[arg(long, env = "GATEWAY_ANSWER_LIMIT", default_value = "3s", value_parser = limit("GATEWAY_ANSWER_LIMIT", 10, 30_000))]
@@ -110,7 +110,7 @@ impl Args {
             ),
         };
         Ok(Config {
-            read_model: self.gateway_read_model.clone(),
+            read_model: self.database_url.clone(),
             answer_limit: self.gateway_answer_limit,
             read_limit: self.gateway_read_limit,
             requests: self.gateway_requests,
