@@ -18,12 +18,13 @@ demo: ## Run a checkout saga on a nats-server of its own (ARGS="...")
 	$(patience)
 	@$(with_server) $(jetsaga) demo $(ARGS)
 
+compose = docker compose --project-name jetsaga -f deploy/compose.yaml
 up: ## Run it all with Docker: three nats-servers, workers, dashboards
-	docker compose -f deploy/compose.yaml up --build --detach $(ARGS)
+	$(compose) up --build --detach $(ARGS)
 	@sed -n 's/^#   /  /p' deploy/compose.yaml
 
 down: ## Stop what `make up` runs; ARGS=--volumes forgets it as well
-	docker compose -f deploy/compose.yaml down $(ARGS)
+	$(compose) down $(ARGS)
 
 # The tests come last, so that the last line is the runner's summary.
 test: ## Check everything: format, lints, documentation, doctests, tests
