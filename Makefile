@@ -5,6 +5,9 @@ SHELL := bash
 
 # Runs the command that follows with a nats-server that is new enough; stops if there is none.
 with_server = server=$$(tools/nats-server) && NATS_SERVER=$$server
+# Adds PostgreSQL for the command that follows; where there is none, says so and leaves its tests out.
+with_postgres = $$(bin=$$(tools/postgres) && echo "env PG_BIN=$$bin" \
+  || { echo "Its tests are LEFT OUT." >&2; echo "env JETSAGA_TEST_POSTGRES=skip"; })
 jetsaga = cargo run --release -q --locked -p jetsaga-cli --bin jetsaga --
 
 # $(call stage,NAME,COMMAND): runs the command and says how long it took.
@@ -35,8 +38,8 @@ test: ## Check everything: format, lints, documentation, doctests, tests
 	$(call stage,doctests,$(with_server) cargo test --doc --workspace --locked)
 	$(call stage,binaries that the tests launch,cargo build -p jetsaga-cli -p jetsaga-gateway --bin jetsaga --bin jetsaga-gateway --locked)
 	@echo "== tests"; if cargo nextest --version >/dev/null 2>&1; \
-	then $(with_server) cargo nextest run --workspace --locked; \
-	else $(with_server) $(plain_tests); fi
+	then $(with_server) $(with_postgres) cargo nextest run --workspace --locked; \
+	else $(with_server) $(with_postgres) $(plain_tests); fi
 
 # Without cargo-nextest: every test binary in turn, then one line that adds up their results.
 plain_tests = bash -o pipefail -c 'cargo test --workspace --locked --tests --no-fail-fast | awk "$$SUM_UP"'
