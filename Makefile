@@ -36,7 +36,7 @@ test: ## Check everything: format, lints, documentation, doctests, tests
 	$(call stage,lints of what is shipped,cargo clippy -p jetsaga-cli --locked -- -D warnings)
 	$(call stage,documentation,RUSTDOCFLAGS="-D warnings" cargo doc --workspace --lib --no-deps --locked)
 	$(call stage,doctests,$(with_server) cargo test --doc --workspace --locked)
-	$(call stage,binaries that the tests launch,cargo build -p jetsaga-cli -p jetsaga-gateway --bin jetsaga --bin jetsaga-gateway --locked)
+	$(call stage,binary that the tests launch,cargo build -p jetsaga-cli --bin jetsaga --locked)
 	@echo "== tests"; if cargo nextest --version >/dev/null 2>&1; \
 	then $(with_server) $(with_postgres) cargo nextest run --workspace --locked; \
 	else $(with_server) $(with_postgres) $(plain_tests); fi

@@ -15,7 +15,7 @@ mod wait;
 pub use audit::{audit, audit_orders, chained, types};
 pub use crew::{Role, Running};
 pub use orders::{cancellation, order, order_with};
-pub use process::{Process, jetsaga, launched, signal};
+pub use process::{Process, jetsaga, signal};
 pub use provider::{Books, Provider};
 pub use reading::{RawEvent, step};
 pub use system::System;

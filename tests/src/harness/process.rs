@@ -26,18 +26,10 @@ pub struct Process {
 /// # Errors
 /// When it is not built.
 pub fn jetsaga() -> Result<Command> {
-    launched("jetsaga", "jetsaga-cli")
-}
-
-/// The same for the binary `name` of `package`.
-///
-/// # Errors
-/// When it is not built.
-pub fn launched(name: &str, package: &str) -> Result<Command> {
     let test = std::env::current_exe()?;
-    let binary: Option<PathBuf> = test.ancestors().nth(2).map(|profile| profile.join(name));
+    let binary: Option<PathBuf> = test.ancestors().nth(2).map(|profile| profile.join("jetsaga"));
     let binary = binary.filter(|binary| binary.is_file());
-    let binary = binary.with_context(|| format!("build it first: cargo build -p {package} --bin {name}"))?;
+    let binary = binary.context("build it first: cargo build -p jetsaga-cli --bin jetsaga")?;
     let mut command = Command::new(binary);
     command
         .env_clear()

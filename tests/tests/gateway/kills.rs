@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use jetsaga_tests::harness::{Process, System, audit, launched, order, signal};
+use jetsaga_tests::harness::{Process, System, audit, jetsaga, order, signal};
 use reqwest::Client;
 use serde_json::Value;
 use tokio::{
@@ -83,7 +83,8 @@ async fn fifty_kills_lose_no_order_and_double_none() {
 }
 
 fn start(system: &System, keys: &Keys) -> Result<Process> {
-    let mut command = launched("jetsaga-gateway", "jetsaga-gateway")?;
+    let mut command = jetsaga()?;
+    command.args(["worker", "gateway"]);
     command.args([
         "--nats-url",
         &system.server.url(),

@@ -51,12 +51,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let engine = engine_args(&args.engine.log)?;
     let _telemetry = start_telemetry(&engine, "jetsaga-dev")?;
     let mut server = NatsServer::start(&args.store.join("nats"), args.nats_port).await?;
-    let provider = TcpListener::bind(args.provider_listen).await.with_context(|| {
-        format!(
-            "{} cannot be listened on; name another with --provider-listen",
-            args.provider_listen
-        )
-    })?;
+    let provider = listen(args.provider_listen, "--provider-listen").await?;
+    let gateway = listen(args.gateway_listen, "--gateway-listen").await?;
     let provider_url = format!("http://{}", provider.local_addr()?);
     let ledger = provider::Config::new(args.store.join("provider-ledger.jsonl"));
     let served = tokio::spawn(provider::serve(provider, ledger, stopped(stop.clone())));
@@ -70,16 +66,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         &notices,
     ];
     let mut crew = start(SystemArgs::with(&flags)?, &nats, &engine, &stop).await?;
-    for worker in outer_face(&args, &nats).await? {
+    let gateway_url = format!("http://{}", gateway.local_addr()?);
+    for worker in outer_face(&args, gateway, &nats).await? {
         employ(worker, &mut crew, &nats, &engine, &stop);
     }
     seed::from_file(&Shelf::new(Journal::new(&nats)), &args.stock).await?;
-    output::say(&welcome(
-        &server.url(),
-        &provider_url,
-        &args.gateway_listen,
-        &notices,
-    ))?;
+    output::say(&welcome(&server.url(), &provider_url, &gateway_url, &notices))?;
     let (crew, mut served) = (crew.join_all(), served);
     tokio::select! {
         worked = crew => { worked.into_iter().collect::<anyhow::Result<Vec<()>>>()?; }
@@ -130,21 +122,20 @@ fn employ(
     crew.spawn(async move { worker.run(&nats, &engine, None, stop).await });
 }
 
+async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let listening = TcpListener::bind(address).await;
+    listening.with_context(|| format!("{address} cannot be listened on; name another with {flag}"))
+}
+
 /// The read models and the gateway.
-async fn outer_face(args: &Args, nats: &Nats) -> anyhow::Result<[Worker; 2]> {
+async fn outer_face(args: &Args, listener: TcpListener, nats: &Nats) -> anyhow::Result<[Worker; 2]> {
     let database = format!("sqlite:{}", args.store.join("read-models.db").display());
-    let listen = args.gateway_listen.to_string();
+    let flags = ["--gateway-without-authentication", "--database-url", &database];
+    let gateway: gateway::Args = system::args(&flags)?;
     let projector = system::args(&["--database-url", &database])?;
-    let gateway = system::args(&[
-        "--gateway-without-authentication",
-        "--gateway-listen",
-        &listen,
-        "--database-url",
-        &database,
-    ])?;
     Ok([
         projector::worker(projector, nats.clone()).await?,
-        gateway::worker(gateway, nats.clone()).await?,
+        gateway::serving(listener, gateway.config()?),
     ])
 }
 
@@ -161,14 +152,14 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await; // a dropped sender stops as well
 }
 
-fn welcome(nats: &str, provider: &str, gateway: &SocketAddr, notices: &str) -> String {
+fn welcome(nats: &str, provider: &str, gateway: &str, notices: &str) -> String {
     let export = if nats.ends_with(":4222") {
         String::new()
     } else {
         format!("  export JETSAGA_NATS_URL={nats}\n")
     };
     format!(
-        "jetsaga runs: nats-server at {nats}, payment provider at {provider}, HTTP at http://{gateway} (its pages at /docs), notices in {notices}\n\n\
+        "jetsaga runs: nats-server at {nats}, payment provider at {provider}, HTTP at {gateway} (its pages at /docs), notices in {notices}\n\n\
          Try next, in another terminal:\n{export}  \
          jetsaga place deploy/seed/order.json       # an order, as any NATS client could publish it\n  \
          jetsaga show ORD-987654                    # its saga as a tree\n  \

@@ -46,5 +46,5 @@ mod args;
 mod serve;
 
 pub use args::{Args, Config};
-pub use serve::{serve, worker};
+pub use serve::{serve, serving, worker};
 pub use token::{NewToken, Role, new_token};

@@ -29,16 +29,21 @@ use crate::{
 pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
     let config = args.config()?;
     let listen = args.gateway_listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!("GATEWAY_LISTEN {listen} cannot be listened on; name a free port of this machine")
+    })?;
+    Ok(serving(listener, config))
+}
+
+/// The same on a listener that is there already.
+pub fn serving(listener: TcpListener, config: Config) -> Worker {
     let service = async move |nats: Nats, mut stop: watch::Receiver<bool>| {
-        let listener = TcpListener::bind(listen).await.with_context(|| {
-            format!("GATEWAY_LISTEN {listen} cannot be listened on; name a free port of this machine")
-        })?;
         let shutdown = async move {
             stopped(&mut stop).await;
         };
         serve(listener, nats, config, shutdown).await
     };
-    Ok(Worker::new("gateway").service("gateway", service))
+    Worker::new("gateway").service("gateway", service)
 }
 
 /// Serves HTTP on `listener` until `shutdown` completes. Then no connection is taken any more, live streams end, and
