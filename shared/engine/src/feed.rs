@@ -4,13 +4,13 @@ use async_nats::{
     HeaderMap,
     jetstream::{
         self, Message,
-        consumer::{AckPolicy, DeliverPolicy, pull},
+        consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
     },
 };
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use saga::{Timestamp, Token};
-use tokio::{runtime::Handle, time::sleep};
+use tokio::{runtime::Handle, sync::oneshot, time::sleep};
 
 use crate::{
     Heard, Nats, ReadError,
@@ -85,7 +85,7 @@ const ENDED: &str = "the stream of messages ended";
 /// Messages that one request asks for.
 const BATCH: usize = 1000;
 /// How long the server keeps a consumer that nobody reads.
-const KEPT: Duration = Duration::from_secs(60);
+const KEPT: Duration = Duration::from_secs(10);
 /// The longest pause between two attempts to make the consumer again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -222,8 +222,8 @@ impl Feed {
             num_replicas: 1,
             ..pull::Config::default()
         };
-        let consumer = self.jetstream.create_consumer_on_stream(config, self.stream);
-        let consumer = consumer.await.map_err(|error| failed(&error))?;
+        let made = create(self.jetstream.clone(), self.stream, config);
+        let consumer = made.await.map_err(|error| failed(&error))?;
         let messages = consumer
             .stream()
             .max_messages_per_batch(BATCH)
@@ -239,9 +239,31 @@ impl Feed {
     }
 }
 
+/// Makes the consumer. If nobody waits for it any more by then, it is deleted at once: a server has a limit of consumers.
+async fn create(
+    jetstream: jetstream::Context,
+    stream: &'static str,
+    config: pull::Config,
+) -> Result<PullConsumer, String> {
+    let (made, waits) = oneshot::channel();
+    tokio::spawn(async move {
+        let consumer = jetstream.create_consumer_on_stream(config, stream).await;
+        if let Err(Ok(left)) = made.send(consumer) {
+            let name = &left.cached_info().name;
+            if let Err(error) = jetstream.delete_consumer_from_stream(name, stream).await {
+                tracing::debug!(stream, consumer = name, %error, "it ends by itself");
+            }
+        }
+    });
+    match waits.await {
+        Ok(made) => made.map_err(|error| error.to_string()),
+        Err(_) => Err("its making was interrupted".to_owned()),
+    }
+}
+
 impl Drop for Feed {
     /// Tells the server that nobody reads any more, so that readers who come and go leave nothing behind; if it does not
-    /// hear it, the consumer ends by itself after a minute.
+    /// hear it, the consumer ends by itself after ten seconds.
     fn drop(&mut self) {
         let (Some(reading), Ok(runtime)) = (self.reading.take(), Handle::try_current()) else {
             return;

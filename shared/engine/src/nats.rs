@@ -72,8 +72,9 @@ impl Nats {
     /// # Errors
     /// When nobody answers within five seconds, or the server is too old or has no JetStream.
     pub async fn connect(url: &str, name: &str) -> Result<Self, ConnectError> {
+        let shown = without_secret(url);
         let absent = |why: &dyn std::fmt::Display| ConnectError::Absent {
-            url: url.to_owned(),
+            url: shown.clone(),
             why: why.to_string(),
         };
         let options = ConnectOptions::new()
@@ -87,18 +88,18 @@ impl Nats {
         let server = client.server_info();
         if parse_version(&server.version).is_none_or(|found| found < OLDEST_SERVER) {
             return Err(ConnectError::TooOld {
-                url: url.to_owned(),
+                url: shown,
                 found: server.version,
             });
         }
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(REQUEST_TIMEOUT);
         if !server.jetstream {
-            return Err(ConnectError::NoJetStream { url: url.to_owned() });
+            return Err(ConnectError::NoJetStream { url: shown.clone() });
         }
         answers(&jetstream).await.map_err(|error| {
             if is_off(&error) {
-                return ConnectError::NoJetStream { url: url.to_owned() };
+                return ConnectError::NoJetStream { url: shown.clone() };
             }
             absent(&format_args!("JetStream does not answer: {error}"))
         })?;
@@ -148,6 +149,18 @@ fn is_off(error: &AccountError) -> bool {
     off.contains(&error.error_code())
 }
 
+/// The address without the user and password in it, for whoever reads an error.
+fn without_secret(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            let join = if scheme.is_empty() { "" } else { "://" };
+            format!("{scheme}{join}{host}")
+        }
+        None => url.to_owned(),
+    }
+}
+
 /// The numbers of `2.15.1` or `2.15.1-RC.2`.
 fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
     let mut numbers = text.split(['.', '-']).map(str::parse);
@@ -160,6 +173,17 @@ fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_names_no_secret() {
+        for (url, shown) in [
+            ("nats://u:secret@10.0.0.1:4222", "nats://10.0.0.1:4222"),
+            ("u:secret@host", "host"),
+            ("nats://127.0.0.1:4222", "nats://127.0.0.1:4222"),
+        ] {
+            assert_eq!(without_secret(url), shown);
+        }
+    }
 
     #[test]
     fn versions_compare_as_numbers() {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     AppendError, Nats, ReadError,
-    broker::{Link, Source},
+    broker::{Link, Source, Stored},
     subject::{EntitySubject, KV_KEYS},
 };
 
@@ -32,7 +32,7 @@ pub enum VaultError {
     #[error("the personal data of {0} were erased; nothing personal can be added")]
     Erased(String),
     /// The bucket did not answer.
-    #[error("the keys could not be read: {0}")]
+    #[error("the keys do not answer: {0}")]
     Read(#[from] ReadError),
     /// The bucket did not take a key.
     #[error("a key could not be written: {0}")]
@@ -56,6 +56,8 @@ pub(crate) struct Key {
     random: SystemRandom,
 }
 
+/// Times that a removal may fail.
+const REMOVALS: u32 = 5;
 /// Bytes of a key, and of its name.
 const KEY: usize = 32;
 const NAME: usize = 8;
@@ -75,16 +77,21 @@ impl Vault {
     /// # Errors
     /// When the server does not answer; doing it again goes on from there.
     pub async fn erase(&self, entity: &EntitySubject) -> Result<(), VaultError> {
+        let mut failed = 0;
         loop {
-            let found = self
-                .link
-                .broker
-                .last(KV_KEYS, &entity.key(), Source::Leader)
-                .await?;
-            match found {
+            match self.last(entity).await? {
                 Some(found) if found.body.is_empty() => return Ok(()),
-                // The server writes over what it deletes, so that the key is gone from its files as well.
-                Some(found) => self.link.broker.remove(KV_KEYS, found.sequence).await?,
+                // The server writes over what it deletes, so that the key is gone from its files as well. Somebody else may
+                // have deleted it first: then it is not found again.
+                Some(found) => {
+                    if let Err(error) = self.link.broker.remove(KV_KEYS, found.sequence).await {
+                        failed += 1;
+                        if failed == REMOVALS {
+                            return Err(error.into());
+                        }
+                        continue;
+                    }
+                }
                 None => {}
             }
             match self.write(entity, Bytes::new()).await {
@@ -96,12 +103,7 @@ impl Vault {
 
     /// The key of an entity; `None` if it has none, or has none any more.
     pub(crate) async fn key(&self, entity: &EntitySubject) -> Result<Option<Key>, VaultError> {
-        let found = self
-            .link
-            .broker
-            .last(KV_KEYS, &entity.key(), Source::Leader)
-            .await?;
-        match found {
+        match self.last(entity).await? {
             Some(found) if !found.body.is_empty() => self.read(entity, &found.body).map(Some),
             _ => Ok(None),
         }
@@ -137,6 +139,13 @@ impl Vault {
             entity: entity.to_string(),
             random: self.random.clone(),
         })
+    }
+
+    async fn last(&self, entity: &EntitySubject) -> Result<Option<Stored>, ReadError> {
+        self.link
+            .broker
+            .last(KV_KEYS, &entity.key(), Source::Leader)
+            .await
     }
 
     /// Writes the first value of a key.

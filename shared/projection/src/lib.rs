@@ -36,7 +36,7 @@ mod runner;
 mod status;
 
 pub use database::{Database, Record};
-pub use engine::Heard;
+pub use engine::{Heard, Nats};
 pub use error::DatabaseError;
 pub use look::Problem;
 pub use picture::Picture;

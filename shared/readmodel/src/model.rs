@@ -65,6 +65,15 @@ impl ReadModel {
         Ok(Self { store })
     }
 
+    /// Makes sure that it was made from this journal.
+    ///
+    /// # Errors
+    /// When it was made from another one, or knows events that this one does not have; or when one of them fails.
+    pub async fn belongs_to(&self, nats: &projection::Nats) -> anyhow::Result<()> {
+        self.store.status(nats).await?;
+        Ok(())
+    }
+
     /// The read side in a store that is open already.
     pub const fn over(store: Store) -> Self {
         Self { store }

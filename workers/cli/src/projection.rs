@@ -11,7 +11,7 @@ use crate::output::{self, Output};
 pub(crate) enum Command {
     /// Build the tables of a read model anew beside those that are read, and swap them at the end.
     Rebuild {
-        /// orders, customers, products or revenue.
+        /// orders, customers, stock or revenue.
         name: String,
         #[command(flatten)]
         database: projector::Args,

@@ -15,6 +15,7 @@ use crate::{
     customers,
     docs::{self, document},
     guard::guard,
+    hub::Hub,
     keys::Keys,
     letters, lists, live, orders,
     problem::{Code, Problem},
@@ -42,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) counters: Counters,
     pub(crate) requests_at_once: Semaphore,
     pub(crate) streams: Arc<Semaphore>,
+    /// What happens now.
+    pub(crate) hub: Hub,
     /// Becomes true when the streams have to end.
     pub(crate) stop: watch::Receiver<bool>,
     /// The OpenAPI document, as it is served.
@@ -59,7 +62,7 @@ impl Gateway {
             None => Keys::nobody_is_asked(),
         };
         let model = match &config.read_model {
-            Some(url) => Some(ReadModel::open(url).await?),
+            Some(url) => Some(read_model(url, &nats).await?),
             None => None,
         };
         let counters = Counters::new();
@@ -76,6 +79,7 @@ impl Gateway {
             counters,
             requests_at_once: Semaphore::new(config.requests),
             streams: Arc::new(Semaphore::new(config.streams)),
+            hub: Hub::start(&nats, stop.clone()).await?,
             stop,
             document: document().to_pretty_json()?,
             config,
@@ -94,6 +98,24 @@ impl Gateway {
             .layer(middleware::from_fn_with_state(self.clone(), guard))
             .with_state(self)
     }
+}
+
+/// The read models that a projector keeps from this journal. They are not made here: an empty list would be a wrong answer.
+async fn read_model(url: &str, nats: &Nats) -> anyhow::Result<ReadModel> {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = path
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("//");
+        anyhow::ensure!(
+            std::path::Path::new(path).exists(),
+            "DATABASE_URL: there is no database {path}; the projector makes it"
+        );
+    }
+    let model = ReadModel::open(url).await?;
+    model.belongs_to(nats).await?;
+    Ok(model)
 }
 
 /// The routes that are described, with their descriptions.

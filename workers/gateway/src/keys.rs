@@ -42,10 +42,12 @@ pub(crate) struct Caller {
     /// The name in the file of keys.
     pub(crate) name: Token,
     role: Role,
+    /// The digest of the token; `None` where nobody is asked for one.
+    digest: Option<[u8; 32]>,
 }
 
 /// A caller who is an operator.
-pub(crate) struct Operator;
+pub(crate) struct Operator(pub(crate) Caller);
 
 /// How soon a changed file of keys counts.
 const REREAD: Duration = Duration::from_secs(1);
@@ -113,7 +115,8 @@ impl Keys {
         let Some(file) = &self.file else {
             let name = Token::new("anybody").map_err(|error| Problem::internal(&error))?;
             let role = Role::Operator;
-            return Ok(Caller { name, role });
+            let digest = None;
+            return Ok(Caller { name, role, digest });
         };
         let nobody = |why: &str| Problem::new(Code::Unauthenticated, why);
         let mut given = parts.headers.get_all(header::AUTHORIZATION).iter();
@@ -129,7 +132,16 @@ impl Keys {
         Ok(Caller {
             name: key.name.clone(),
             role: key.role,
+            digest: Some(key.digest),
         })
+    }
+
+    /// True if whoever was let in would be let in now.
+    pub(crate) fn still(&self, caller: &Caller) -> bool {
+        let Some(file) = &self.file else { return true };
+        let read = file.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = read.keys.iter();
+        keys.any(|key| Some(key.digest) == caller.digest && key.role == caller.role)
     }
 }
 
@@ -170,7 +182,7 @@ impl FromRequestParts<Gateway> for Operator {
     async fn from_request_parts(parts: &mut Parts, app: &Gateway) -> Result<Self, Problem> {
         let caller = app.keys.caller(parts)?;
         if caller.role == Role::Operator {
-            return Ok(Self);
+            return Ok(Self(caller));
         }
         let why = format!("{} is {}; this takes an operator", caller.name, caller.role);
         Err(Problem::new(Code::Forbidden, why))

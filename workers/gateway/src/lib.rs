@@ -29,6 +29,7 @@ mod requests;
 mod customer_commands;
 mod customer_views;
 mod customers;
+mod hub;
 mod letters;
 mod lists;
 mod live;

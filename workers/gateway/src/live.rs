@@ -1,7 +1,7 @@
 //! Live streams: events of the journal as they happen, by server-sent events.
 #![expect(unused_qualifications, reason = "utoipa spells out the parameters' types")]
 
-use std::{convert::Infallible, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::State as Extracted,
@@ -13,16 +13,21 @@ use axum::{
 };
 use futures_util::stream;
 use jetsaga::{
-    Freshness, State, Status,
+    Event, Recorded, State, Status,
     engine::{Entry, Feed, JournalInfo},
+    subject::EntitySubject,
 };
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::{Interval, interval},
+};
 use utoipa::IntoParams;
 
 use crate::{
     app::{Gateway, stopped},
     counters::OneMore,
+    hub::Followed,
     keys::{Caller, Operator},
     orders::none,
     path::{Id, Params},
@@ -41,11 +46,20 @@ pub(crate) struct From {
 
 /// A stream that is being read.
 struct Live {
-    feed: Feed,
-    stop: watch::Receiver<bool>,
-    /// True if it ends after an event that nothing can follow.
-    finite: bool,
+    app: Gateway,
+    caller: Caller,
+    /// The one entity that it is about; then it ends after an event that nothing can follow.
+    entity: Option<EntitySubject>,
+    /// What happened before, oldest first.
+    past: VecDeque<Recorded<State>>,
+    /// Reads what happened before, until the hub remembers the rest.
+    catching_up: Option<Feed>,
+    followed: Followed,
+    /// The sequence that was shown last.
+    shown: u64,
     ended: bool,
+    stop: watch::Receiver<bool>,
+    check: Interval,
     _slot: OwnedSemaphorePermit,
     _open: OneMore,
 }
@@ -56,6 +70,8 @@ struct Standing {
     status: Status,
 }
 
+/// How often it is looked whether the reader still may read.
+const CHECK: Duration = Duration::from_secs(1);
 /// How often a comment is sent while nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -71,16 +87,18 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         (status = 204, description = "The client has the final event")))]
 pub(crate) async fn order(
     Extracted(app): Extracted<Gateway>,
-    _: Caller,
+    caller: Caller,
     Id(id): Id,
     Params(from): Params<From>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let slot = app.slot()?;
     let entity = app.order(&id);
-    let last = app.journal.last::<State>(&entity, Freshness::Leader).await;
-    let last = last
-        .map_err(|error| Problem::unavailable(&error))?
-        .ok_or_else(|| none(&id))?;
+    // Whatever is recorded while the past is read is heard as well.
+    let followed = app.hub.follow();
+    let past = app.journal.history::<State>(&entity).await;
+    let past = past.map_err(|error| Problem::unavailable(&error))?;
+    let last = past.last().ok_or_else(|| none(&id))?;
     let after = match begins(&headers, &from)? {
         Some(after) => after.min(last.sequence),
         None => match last.state.first_sequence {
@@ -91,7 +109,8 @@ pub(crate) async fn order(
     if last.state.is_final() && after == last.sequence {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    app.live(&[entity.guard()], after, true).await
+    let live = app.live(caller, slot, followed, after);
+    Ok(live.of(entity, past.into()).response())
 }
 
 /// Follow everything
@@ -102,10 +121,11 @@ pub(crate) async fn order(
     responses((status = 200, description = "The events", body = WireEvent, content_type = "text/event-stream")))]
 pub(crate) async fn everything(
     Extracted(app): Extracted<Gateway>,
-    _: Operator,
+    Operator(caller): Operator,
     Params(from): Params<From>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let slot = app.slot()?;
     let begins = begins(&headers, &from)?;
     let info = JournalInfo::read(&app.nats)
         .await
@@ -118,7 +138,13 @@ pub(crate) async fn everything(
         );
         return Err(Problem::new(Code::InvalidHeader, why));
     }
-    app.live(&[], after, false).await
+    let Some(followed) = app.hub.follow_after(after) else {
+        let feed = Feed::open(&app.nats, &[], after).await;
+        let feed = feed.map_err(|error| Problem::unavailable(&error))?;
+        let followed = app.hub.follow();
+        return Ok(app.live(caller, slot, followed, after).after(feed).response());
+    };
+    Ok(app.live(caller, slot, followed, after).response())
 }
 
 fn begins(headers: &HeaderMap, from: &From) -> Result<Option<u64>, Problem> {
@@ -140,53 +166,132 @@ fn begins(headers: &HeaderMap, from: &From) -> Result<Option<u64>, Problem> {
 }
 
 impl Gateway {
-    async fn live(&self, filters: &[String], after: u64, finite: bool) -> Result<Response, Problem> {
-        let slot = self.streams.clone().try_acquire_owned().map_err(|_| {
+    fn slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.streams.clone().try_acquire_owned().map_err(|_| {
             let why = format!("{} streams are open here already", self.config.streams);
             Problem::new(Code::TooManyStreams, why)
-        })?;
-        let feed = Feed::open(&self.nats, filters, after).await;
-        let live = Live {
-            feed: feed.map_err(|error| Problem::unavailable(&error))?,
-            stop: self.stop.clone(),
-            finite,
+        })
+    }
+
+    fn live(&self, caller: Caller, slot: OwnedSemaphorePermit, followed: Followed, shown: u64) -> Live {
+        Live {
+            app: self.clone(),
+            caller,
+            entity: None,
+            past: VecDeque::new(),
+            catching_up: None,
+            followed,
+            shown,
             ended: false,
+            stop: self.stop.clone(),
+            check: interval(CHECK),
             _slot: slot,
             _open: OneMore::of(&self.counters.streams),
-        };
-        let events = stream::unfold(live, async |mut live: Live| {
-            let event = live.next().await?;
-            Some((Ok::<_, Infallible>(event), live))
-        });
-        let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("nothing new");
-        Ok(Sse::new(events).keep_alive(keep_alive).into_response())
+        }
     }
 }
 
 impl Live {
-    /// The next event; `None` once the stream has ended, or the gateway stops.
+    /// About one entity, with what happened to it before.
+    fn of(self, entity: EntitySubject, past: VecDeque<Recorded<State>>) -> Self {
+        Self {
+            entity: Some(entity),
+            past,
+            ..self
+        }
+    }
+
+    /// With what this feed gives first.
+    fn after(self, feed: Feed) -> Self {
+        Self {
+            catching_up: Some(feed),
+            ..self
+        }
+    }
+
+    fn response(self) -> Response {
+        let events = stream::unfold(self, async |mut live: Self| {
+            let event = live.next().await?;
+            Some((Ok::<_, Infallible>(event), live))
+        });
+        let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("nothing new");
+        Sse::new(events).keep_alive(keep_alive).into_response()
+    }
+
+    /// The next event; `None` once the stream has ended, its reader is too far behind or may not read any more, or the
+    /// gateway stops.
     async fn next(&mut self) -> Option<sse::Event> {
         while !self.ended {
-            let entry = tokio::select! {
-                entry = self.feed.next() => entry,
-                () = stopped(&mut self.stop) => return None,
-            };
-            match self.told(&entry) {
-                Ok(event) => return Some(event),
+            if let Some(past) = self.past.pop_front() {
+                if past.sequence > self.shown {
+                    return self.show(past.sequence, &past.event, past.state.status);
+                }
+                continue;
+            }
+            let entry = self.entry().await?;
+            if entry.sequence <= self.shown || !self.is_about(&entry) {
+                continue;
+            }
+            match told(&entry, self.entity.is_some()) {
+                Ok((event, status)) => return self.show(entry.sequence, &event, status),
                 Err(error) => tracing::warn!(sequence = entry.sequence, error, "an event cannot be shown"),
             }
         }
         None
     }
 
-    fn told(&mut self, entry: &Entry) -> Result<sse::Event, String> {
-        let heard = entry.heard().map_err(|error| error.to_string())?;
-        if self.finite {
-            let standing: Result<Standing, _> = serde_json::from_str(heard.state.get());
-            let status = standing.map_err(|error| error.to_string())?.status;
-            self.ended = matches!(status, Status::Completed | Status::Cancelled);
+    /// The next event of the journal.
+    async fn entry(&mut self) -> Option<Arc<Entry>> {
+        loop {
+            let entry = if let Some(feed) = &mut self.catching_up {
+                tokio::select! {
+                    entry = feed.next() => Arc::new(entry),
+                    () = stopped(&mut self.stop) => return None,
+                    _ = self.check.tick() => { self.still_allowed()?; continue }
+                }
+            } else if let Some(entry) = self.followed.recent.pop_front() {
+                entry
+            } else {
+                tokio::select! {
+                    entry = self.followed.happening.recv() => entry.ok()?, // too far behind: the client comes back
+                    () = stopped(&mut self.stop) => return None,
+                    _ = self.check.tick() => { self.still_allowed()?; continue }
+                }
+            };
+            if self.catching_up.is_some()
+                && let Some(followed) = self.app.hub.follow_after(entry.sequence)
+            {
+                (self.followed, self.catching_up) = (followed, None);
+            }
+            return Some(entry);
         }
-        let event = sse::Event::default().id(entry.sequence.to_string());
-        event.json_data(&heard.event).map_err(|error| error.to_string())
     }
+
+    fn still_allowed(&self) -> Option<()> {
+        self.app.keys.still(&self.caller).then_some(())
+    }
+
+    fn is_about(&self, entry: &Entry) -> bool {
+        let Some(entity) = &self.entity else { return true };
+        entry.entity().is_some_and(|(of, _)| of == *entity)
+    }
+
+    fn show(&mut self, sequence: u64, event: &Event<()>, status: Status) -> Option<sse::Event> {
+        self.shown = sequence;
+        self.ended = self.entity.is_some() && matches!(status, Status::Completed | Status::Cancelled);
+        let shown = sse::Event::default().id(sequence.to_string());
+        shown.json_data(event).ok()
+    }
+}
+
+/// The event, and where its saga stands after it if it is one.
+fn told(entry: &Entry, saga: bool) -> Result<(Event<()>, Status), String> {
+    let heard = entry.heard().map_err(|error| error.to_string())?;
+    let status = if saga {
+        let standing: Result<Standing, _> = serde_json::from_str(heard.state.get());
+        standing.map_err(|error| error.to_string())?.status
+    } else {
+        Status::Running
+    };
+    Ok((heard.event, status))
 }

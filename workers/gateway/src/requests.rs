@@ -97,6 +97,8 @@ impl Requests {
         fingerprint: &str,
     ) -> Result<Begun, Problem> {
         let name = name(caller, key)?;
+        // Whoever reads the stream and guesses a request cannot see whether the guess is right without the key.
+        let fingerprint = &hex(&Sha256::digest(format!("{}\n{fingerprint}", key.0)));
         if !self.in_flight.lock().insert(name.clone()) {
             let why = "the first request under this Idempotency-Key is still being answered";
             return Err(Problem::new(Code::RequestInFlight, why));
@@ -124,7 +126,7 @@ impl Requests {
             };
             let record: Record =
                 serde_json::from_slice(&found.body).map_err(|error| Problem::internal(&error))?;
-            if record.fingerprint != fingerprint {
+            if record.fingerprint != *fingerprint {
                 let why =
                     "this Idempotency-Key came with another request before; a new request takes a new key";
                 return Err(Problem::new(Code::IdempotencyKeyReused, why));

@@ -28,7 +28,7 @@ pub struct NewToken {
 pub(crate) struct Key {
     pub(crate) name: Token,
     pub(crate) role: Role,
-    digest: [u8; 32],
+    pub(crate) digest: [u8; 32],
 }
 
 /// What every token begins with, so that one that leaked is recognised.
