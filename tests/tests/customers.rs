@@ -340,6 +340,32 @@ async fn a_key_that_is_deleted_alone_has_erased_already() {
 }
 
 #[tokio::test]
+async fn many_who_erase_one_customer_at_once_are_all_told_that_it_is_done() {
+    let office = Office::open().await.unwrap();
+    for round in 0..10 {
+        let customer = id(&format!("CUST-{round}"));
+        let create = command(&format!("create {round}"));
+        let made = office
+            .customers
+            .execute(&customer, Expected::Any, create, &ada())
+            .await;
+        made.unwrap();
+        let erasing = (0..8).map(|n| {
+            let name = format!("erase {round} {n}");
+            let (customers, customer) = (&office.customers, &customer);
+            async move {
+                customers
+                    .execute(customer, Expected::Any, command(&name), &CustomerCommand::Erase)
+                    .await
+            }
+        });
+        for erased in join_all(erasing).await {
+            assert!(erased.unwrap().state.entity.erased);
+        }
+    }
+}
+
+#[tokio::test]
 async fn events_of_an_older_shape_are_read() {
     let office = Office::open().await.unwrap();
     let (name, email) = (

@@ -11,3 +11,4 @@ mod lists;
 mod past;
 mod raw;
 mod sse;
+mod streams;
