@@ -137,6 +137,7 @@ async fn a_writer_reads_its_writes_in_lists_that_are_filtered_and_paged() {
 async fn a_list_that_does_not_catch_up_in_time_says_so() {
     let (dir, system) = (TempDir::new().unwrap(), System::bare().await.unwrap());
     let url = format!("sqlite:{}", dir.path().join("read.db").display());
+    projector::open(&url).await.unwrap(); // and nobody follows the journal
     let front = Front::start_with(&system, |config| Config {
         read_model: Some(url),
         read_limit: Duration::from_millis(100),
