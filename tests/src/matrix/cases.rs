@@ -15,7 +15,7 @@ pub const AT_ONCE: usize = 96;
 /// How often each way to go is watched, plainly and with every message dropped once, to learn the places on it.
 const WATCHED: usize = 4;
 /// How often a case is played until its blow falls: chance decides which of two events is heard first.
-const TRIES: usize = 4;
+const TRIES: usize = 10;
 
 /// An order to play, and what happens to it.
 #[derive(Debug)]
