@@ -39,9 +39,10 @@ impl Board {
         self.entries().insert(order.to_owned(), entry);
     }
 
-    /// From now on every message of this order is dropped the first time, so that all of them come again.
-    pub fn drop_everything_once(&self, order: &str, scenario: &'static Scenario) {
-        let entry = Entry::new(scenario, Vec::new(), true);
+    /// The same, and every message of this order is dropped the first time, so that all of them come again.
+    pub fn drop_everything_once(&self, order: &str, scenario: &'static Scenario, blows: Vec<Blow>) {
+        let blows = blows.into_iter().map(|blow| (blow, false)).collect();
+        let entry = Entry::new(scenario, blows, true);
         self.entries().insert(order.to_owned(), entry);
     }
 
