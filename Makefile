@@ -1,7 +1,7 @@
 # `make` lists what there is. ARGS is passed on: make demo ARGS="--help"
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check model simulate bench soak clean
+.PHONY: help demo deny up down test check k8s-check sbom model simulate bench soak clean
 
 # Runs the command that follows with a nats-server that is new enough; stops if there is none.
 with_server = server=$$(tools/nats-server) && NATS_SERVER=$$server
@@ -10,12 +10,20 @@ with_postgres = $$(bin=$$(tools/postgres) && echo "env PG_BIN=$$bin" \
   || { echo "Its tests are LEFT OUT." >&2; echo "env JETSAGA_TEST_POSTGRES=skip"; })
 jetsaga = cargo run --release -q --locked -p jetsaga-cli --bin jetsaga --
 
+# Rules, dashboards and compose, and every expression on a Prometheus; where there is none, says so and leaves them out.
+deploy_checks = if command -v prometheus >/dev/null && command -v promtool >/dev/null; then deploy/check && deploy/check-dashboards; \
+  else echo "prometheus is not there: deploy/check and deploy/check-dashboards are LEFT OUT." >&2; fi
+
+# The manifests; where there is no kubectl, says so and leaves them out.
+k8s_checks = if command -v kubectl >/dev/null && command -v openssl >/dev/null; then k8s/check; \
+  else echo "kubectl or openssl is not there: k8s/check is LEFT OUT." >&2; fi
+
 # $(call stage,NAME,COMMAND): runs the command and says how long it took.
 stage = @echo "== $(1)"; SECONDS=0; { $(2); } && echo "== $(1): $$SECONDS s"
 patience = @test -d $${CARGO_TARGET_DIR:-target}/release || echo "The first build takes a few minutes."
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: ## Run a checkout saga on a nats-server of its own (ARGS="...")
 	$(patience)
@@ -34,9 +42,12 @@ test: ## Check everything: format, lints, documentation, doctests, tests
 	$(call stage,format,cargo fmt --all --check)
 	$(call stage,lints,cargo clippy --workspace --all-targets --locked -- -D warnings)
 	$(call stage,lints of what is shipped,cargo clippy -p jetsaga-cli --locked -- -D warnings)
+	$(call stage,lints of the gRPC exporter,cargo clippy -p jetsaga-engine --features otlp-grpc --locked -- -D warnings)
 	$(call stage,documentation,RUSTDOCFLAGS="-D warnings" cargo doc --workspace --lib --no-deps --locked)
 	$(call stage,doctests,$(with_server) cargo test --doc --workspace --locked)
 	$(call stage,binary that the tests launch,cargo build -p jetsaga-cli --bin jetsaga --locked)
+	$(call stage,deploy,$(deploy_checks))
+	$(call stage,k8s,$(k8s_checks))
 	@echo "== tests"; if cargo nextest --version >/dev/null 2>&1; \
 	then $(with_server) $(with_postgres) cargo nextest run --workspace --locked; \
 	else $(with_server) $(with_postgres) $(plain_tests); fi
@@ -55,6 +66,16 @@ check: ## Check format and lints only
 	$(call stage,format,cargo fmt --all --check)
 	$(call stage,lints,cargo clippy --workspace --all-targets --locked -- -D warnings)
 	$(call stage,lints of what is shipped,cargo clippy -p jetsaga-cli --locked -- -D warnings)
+
+k8s-check: ## Render and check everything in k8s/, without a cluster
+	$(call stage,binary that the manifests are compared with,cargo build -p jetsaga-cli --bin jetsaga --locked)
+	$(call stage,k8s,k8s/check)
+
+deny: ## Check licences, bans and sources of every crate (cargo install cargo-deny --locked)
+	cargo deny --locked check bans licenses sources
+
+sbom: ## Write what the binary is made of to target/sbom.json (CycloneDX)
+	@mkdir -p target && tools/sbom > target/sbom.json && echo "target/sbom.json"
 
 model: ## Explore every state of the protocol's model
 	$(patience)

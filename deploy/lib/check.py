@@ -1,5 +1,6 @@
 """Checks rules, dashboards, runbook and compose against each other, the list of metrics, and the tool `jetsaga`."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -84,6 +85,7 @@ def compose(jetsaga):
     """Every variable of a worker is one that it reads, every command is one of the tool, every image has a version."""
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     tool = run(jetsaga, "--help")
+    commands = inventory(jetsaga)
     for name, service in services.items():
         tag = service["image"].rpartition(":")[2]
         if not re.match(r"v?\d+\.\d+\.\d+", tag) or service["image"].count("/") > 1:
@@ -98,6 +100,8 @@ def compose(jetsaga):
             known = read(run(jetsaga, "worker", command[1], "--help"))
             if "healthcheck" not in service:
                 yield f"service {name}: it has no healthcheck"
+        elif command == ["idle"]:  # somebody runs commands of every kind in it
+            known = set().union(*commands.values())
         else:
             known = read(run(jetsaga, *command[:2], "--help"))
         for variable in service["environment"]:
@@ -109,6 +113,42 @@ def compose(jetsaga):
             yield f"service {name}: {jetsaga} has no command {probe[2]}, which its healthcheck runs"
 
 
+def runbook(jetsaga):
+    """Every command in RUNBOOK.md is one of the tool; so is every service and volume that it names to compose."""
+    commands = inventory(jetsaga)
+    text = (DEPLOY / "RUNBOOK.md").read_text()
+    for command in re.findall(r"(?:`|^\$)jetsaga ([a-z][^`\n]*)", text, re.MULTILINE):
+        words = command.split()
+        if words[0] not in commands and " ".join(words[:2]) not in commands:
+            yield f"RUNBOOK.md: jetsaga has no command {command}"
+    composed = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    for line in re.findall(r"^\$compose (?:rm|up) (.*)$", text, re.MULTILINE):
+        for service in line.split():
+            if not service.startswith("--") and service not in composed["services"]:
+                yield f"RUNBOOK.md: compose has no service {service}"
+    for line in re.findall(r"^docker volume rm (.*)$", text, re.MULTILINE):
+        for volume in line.split():
+            if volume.removeprefix("jetsaga_") not in composed["volumes"]:
+                yield f"RUNBOOK.md: compose has no volume {volume}"
+
+
+@functools.cache
+def inventory(jetsaga):
+    """Every command of the tool but the workers, as one would type it, with the variables that it reads."""
+    found = {}
+    for name in listed(run(jetsaga, "--help")) - {"worker", "help"}:
+        text = run(jetsaga, name, "--help")
+        nested = listed(text) - {"help"}
+        found |= {f"{name} {inner}": read(run(jetsaga, name, inner, "--help")) for inner in nested} or {name: read(text)}
+    return found
+
+
+def listed(help_text):
+    """The commands that a help text lists."""
+    commands = help_text.partition("\nCommands:\n")[2].partition("\n\n")[0]
+    return set(re.findall(r"^  ([a-z]\S*)", commands, re.MULTILINE))
+
+
 def read(help_text):
     return set(re.findall(r"\[env: (\w+)=", help_text)) | set(re.findall(r"\[env: (\w+)\]", help_text))
 
@@ -118,7 +158,7 @@ def run(*command):
 
 
 def main(jetsaga):
-    found = [*rules(), *dashboards(), *may_be_empty(), *compose(jetsaga)]
+    found = [*rules(), *dashboards(), *may_be_empty(), *compose(jetsaga), *runbook(jetsaga)]
     for mistake in found:
         print(mistake)
     boards = promql.dashboards()

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jetsaga::{State, Status, StepStatus, anyhow, engine::ACK_WAIT};
 use jetsaga_tests::harness::{Process, Role, System, audit, jetsaga, order, signal, step, until};
 use serde_json::json;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 /// The payment worker as a process that serves its probes, and where.
 async fn payment(system: &System, drain_limit: &str, more: &[&str]) -> anyhow::Result<(Process, String)> {
@@ -92,14 +93,21 @@ async fn sigterm_finishes_what_was_taken_and_ends_well() {
     let (process, probes) = payment(&system, "10s", &[]).await.unwrap();
     until_in_flight(&system, &ids).await.unwrap();
     until_ready(&probes, 200).await.unwrap();
+    // Somebody asks and never finishes: nobody waits for that.
+    let address = probes.trim_start_matches("http://");
+    let mut halfway = TcpStream::connect(address).await.unwrap();
+    halfway
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+        .await
+        .unwrap();
 
     process.terminate().await.unwrap();
     process.until_said("draining").await.unwrap();
-    let ready = ask(&format!("{probes}/readyz")).await;
-    assert!(
-        ready.as_ref().is_none_or(|(status, _)| *status == 503),
-        "{ready:?}"
-    );
+    // A drain can be watched.
+    let (status, why) = ask(&format!("{probes}/readyz")).await.unwrap();
+    assert_eq!((status, why.trim()), (503, "draining"));
+    let (_, metrics) = ask(&format!("{probes}/metrics")).await.unwrap();
+    assert!(metrics.contains("\njetsaga_draining 1\n"), "{metrics}");
     let begun = Instant::now();
     let (code, said) = process.ended().await.unwrap();
     assert_eq!(code, Some(0), "{said}");

@@ -11,7 +11,7 @@ use checkout::{
     },
 };
 use proptest::prelude::*;
-use saga::{Entity, Event, EventId, Payload, Timestamp, Token};
+use saga::{Entity, Event, EventId, More, Payload, Timestamp, Token};
 
 fn token(text: &str) -> Token {
     text.parse().unwrap()
@@ -34,6 +34,7 @@ fn product([on_hand, reserved, shipped]: [u64; 3], list: &[(Move, &str, i64)]) -
     let entry = |&(kind, id, quantity): &(Move, &str, i64)| Absorbed {
         mark: mark(kind, id),
         quantity,
+        more: More::default(),
     };
     let in_flight = list.iter().map(entry).collect();
     Product {
@@ -41,6 +42,7 @@ fn product([on_hand, reserved, shipped]: [u64; 3], list: &[(Move, &str, i64)]) -
         reserved,
         shipped,
         in_flight,
+        more: More::default(),
     }
 }
 
@@ -96,6 +98,7 @@ fn a_reservation_is_decided_once_and_ends_once() {
                 status: before,
                 items,
                 short,
+                more: More::default(),
             };
             let after = Reservation::after(Some(&reservation), fact, &decision).map(|r| r.status);
             let legal = before == S::Held && ends;
@@ -262,6 +265,7 @@ fn the_shape_on_the_wire() {
         status: ReservationStatus::Refused,
         items: items(),
         short: Some(token("A")),
+        more: More::default(),
     };
     let text = r#"{"status":"refused","items":{"A":2},"short":"A"}"#;
     assert_eq!(serde_json::to_string(&refused).unwrap(), text);

@@ -2,14 +2,17 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 
-use crate::Survives;
+use crate::{
+    ConnectionArgs, OtlpArgs, Survives,
+    hidden::{Hidden, open_url},
+};
 
 /// What every worker can be told, by flag or by environment. Read once; a wrong value stops the start.
 #[derive(Args, Clone, Debug)]
 pub struct EngineArgs {
-    /// Where the nats-server is.
-    #[arg(long, env = "JETSAGA_NATS_URL", default_value = "nats://127.0.0.1:4222", value_parser = nats_url)]
-    pub nats_url: String,
+    /// How it connects to NATS.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 
     /// Where `/livez`, `/readyz` and `/metrics` are served; without it they are not.
     #[arg(long, env = "JETSAGA_HTTP_LISTEN", value_name = "ADDRESS", value_parser = listen)]
@@ -33,7 +36,13 @@ pub struct EngineArgs {
 
     /// The monitoring addresses of all nats-servers, such as http://nats-0:8222, several with commas: only there do they
     /// say whether they write through to their disks.
-    #[arg(long, env = "JETSAGA_NATS_MONITORS", value_delimiter = ',', value_parser = monitor)]
+    #[arg(
+        long,
+        env = "JETSAGA_NATS_MONITORS",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_parser = Hidden::new("JETSAGA_NATS_MONITORS", "URLs such as http://127.0.0.1:8222", open_url)
+    )]
     pub nats_monitors: Vec<String>,
 
     /// Refuse to run unless nothing acknowledged is lost in such an accident: process-crash, node-loss, power-loss;
@@ -49,13 +58,9 @@ pub struct EngineArgs {
     #[arg(long, env = "JETSAGA_LOG", default_value = "info", value_parser = log_filter)]
     pub log: String,
 
-    /// Where traces go, by OTLP over HTTP, such as http://127.0.0.1:4318; nowhere without it.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = otlp_endpoint)]
-    pub otlp_endpoint: Option<String>,
-
-    /// Which share of new traces is kept: 0 to 1. A trace that comes in keeps what its sender decided.
-    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "1", value_parser = trace_sample)]
-    pub trace_sample: f64,
+    /// Where traces and metrics go.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
 
     /// How it is logged: `text` or `json`.
     #[arg(long, env = "JETSAGA_LOG_FORMAT", default_value = "text", value_parser = log_format)]
@@ -130,54 +135,10 @@ pub fn replicas(text: &str) -> Result<usize, String> {
     }
 }
 
-fn nats_url(text: &str) -> Result<String, String> {
-    let wrong = |why: String| {
-        format!("JETSAGA_NATS_URL is {text:?}: {why}; it takes a URL such as nats://127.0.0.1:4222")
-    };
-    match text.parse::<async_nats::ServerAddr>() {
-        Ok(server) if server.host().is_empty() => Err(wrong("it names no host".to_owned())),
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(wrong(error.to_string())),
-    }
-}
-
 fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("JETSAGA_HTTP_LISTEN is {text:?}; it takes an address and a port, such as 127.0.0.1:9100 or [::]:9100")
     })
-}
-
-fn monitor(text: &str) -> Result<String, String> {
-    let host = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"));
-    match host.filter(|host| !host.is_empty()) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err(format!(
-            "JETSAGA_NATS_MONITORS is {text:?}; it takes URLs such as http://127.0.0.1:8222"
-        )),
-    }
-}
-
-fn otlp_endpoint(text: &str) -> Result<String, String> {
-    let host = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"));
-    match host.filter(|host| !host.is_empty()) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err(format!(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is {text:?}; it takes a URL such as http://127.0.0.1:4318"
-        )),
-    }
-}
-
-fn trace_sample(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err(format!(
-            "OTEL_TRACES_SAMPLER_ARG is {text:?}; it takes a share from 0 to 1, such as 0.01"
-        )),
-    }
 }
 
 fn provision(text: &str) -> Result<bool, String> {
@@ -230,13 +191,6 @@ mod tests {
                 "JETSAGA_NATS_URL",
                 "nats://127.0.0.1:4222",
             ),
-            (
-                "--otlp-endpoint",
-                "4318",
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-                "http://127.0.0.1:4318",
-            ),
-            ("--trace-sample", "2", "OTEL_TRACES_SAMPLER_ARG", "0 to 1"),
             ("--log", "engine=loud", "JETSAGA_LOG", "engine=debug"),
         ] {
             let parsed = Cli::try_parse_from(["x", flag, value]);

@@ -4,7 +4,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -29,10 +29,12 @@ use crate::{
     clock::{dice, now},
     delivery::Delivery,
     faults::{self, Flaw, Point, flawed, reach},
+    in_hand::InHand,
     letters::{Letters, Reason},
     metrics::{ByConsumer, ByReason, Serving},
     schedule,
     setback::{Circumstances, Disposition, Setback, disposition},
+    sparing::Sparing,
     topology::ACK_WAIT,
     trace,
 };
@@ -210,12 +212,17 @@ pub(crate) struct Desk<T> {
     /// Milliseconds between two signs of life.
     rhythm: AtomicU64,
     aside: Aside,
+    failures: Sparing,
+    /// The newest version that was left to newer workers; each is told once.
+    newest: AtomicU32,
 }
 
 impl<T: Trigger> Desk<T> {
     pub(crate) fn new(link: Link, letters: Letters, name: &str, trigger: Arc<T>, pace: Pace) -> Self {
         let labels = ByConsumer::of(name);
+        link.metrics.born(name);
         Self {
+            failures: Sparing::default(),
             deliveries: link.metrics.deliveries.get_or_create_owned(&labels),
             acknowledged: link.metrics.acknowledged.get_or_create_owned(&labels),
             link,
@@ -226,6 +233,7 @@ impl<T: Trigger> Desk<T> {
             labels,
             rhythm: AtomicU64::new(rhythm(ACK_WAIT)),
             aside: Aside::new(),
+            newest: AtomicU32::new(0),
         }
     }
 
@@ -254,12 +262,13 @@ impl<T: Trigger> Desk<T> {
             metrics.redeliveries.get_or_create(&self.labels).inc();
         }
         metrics.in_flight.inc();
-        let span = trace::span(&self.name, &delivery);
+        let trace = trace::came(&delivery);
+        let span = trace::span(&self.name, &delivery, trace.as_ref());
         faults::survived(
             &self.link,
             &self.name,
             &delivery,
-            self.finish(&delivery).instrument(span),
+            InHand::new(&delivery, trace).during(self.finish(&delivery).instrument(span)),
         )
         .await;
         metrics.in_flight.dec();
@@ -308,13 +317,22 @@ impl<T: Trigger> Desk<T> {
             buries: self.trigger.buries(),
         };
         let fate = disposition(setback, &self.trigger.retry(), it);
-        tracing::Span::current().record("jetsaga.setback", tracing::field::display(setback));
+        if let Setback::Newer(version) = setback {
+            self.left_to_newer(*version);
+        }
+        trace::put_off(setback, &fate);
+        if let (Setback::Effect(_), Disposition::HandBack(_) | Disposition::Later(..)) = (setback, &fate)
+            && let Some(untold) = self.failures.happened()
+        {
+            let (consumer, attempt, why) = (&*self.name, it.attempt, setback.in_public());
+            tracing::warn!(consumer, attempt, untold, why, "it failed, and is tried again");
+        }
         tracing::debug!(
             consumer = self.name,
             subject = delivery.subject,
             attempt = it.attempt,
-            %setback,
-            ?fate,
+            setback = setback.in_public(),
+            fate = fate.word(),
             "put off"
         );
         let done = match fate {
@@ -335,6 +353,19 @@ impl<T: Trigger> Desk<T> {
         }
     }
 
+    /// Counts a message that only a newer worker can handle. Each version is told once, for the message comes again and
+    /// again until a newer worker has it, or a day is over.
+    fn left_to_newer(&self, version: u32) {
+        self.link.metrics.newer.get_or_create(&self.labels).inc();
+        if self.newest.fetch_max(version, Relaxed) < version {
+            tracing::warn!(
+                consumer = self.name,
+                version,
+                "a newer worker wrote this; it is left to newer workers, for a day"
+            );
+        }
+    }
+
     /// Makes the delivery a dead letter, in its turn; meanwhile it holds no place.
     async fn bury(&self, delivery: &Delivery, reason: Reason, detail: &str) -> Result<(), AppendError> {
         let aside = self.aside.put(delivery.body.len());
@@ -343,8 +374,7 @@ impl<T: Trigger> Desk<T> {
             consumer = self.name,
             subject = delivery.subject,
             reason = reason.word(),
-            detail,
-            "buried"
+            "buried; the letter says why"
         );
         self.letters.bury(&self.name, delivery, reason, detail).await?;
         let labels = ByReason {

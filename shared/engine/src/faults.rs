@@ -80,7 +80,11 @@ pub enum Flaw {
 #[cfg(feature = "testing")]
 mod armed;
 #[cfg(feature = "testing")]
+mod newer;
+#[cfg(feature = "testing")]
 pub use armed::*;
+#[cfg(feature = "testing")]
+pub(crate) use newer::{ahead, enrich};
 
 #[cfg(not(feature = "testing"))]
 mod unarmed;

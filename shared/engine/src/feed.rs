@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use saga::{Timestamp, Token};
 use tokio::{runtime::Handle, sync::oneshot, time::sleep};
+use uuid::Uuid;
 
 use crate::{
     Heard, Nats, ReadError,
@@ -212,6 +213,8 @@ impl Feed {
             why: why.to_string(),
         };
         let config = pull::Config {
+            // Without a name of ours the request would name none, and nobody could be kept from the name of another.
+            name: Some(format!("feed-{}", Uuid::new_v4().simple())),
             deliver_policy: DeliverPolicy::ByStartSequence {
                 start_sequence: self.after + 1,
             },

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -6,7 +6,17 @@ use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     routing::get,
 };
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::Nats;
 
@@ -16,25 +26,26 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// How long the server may take to answer before the worker is not ready.
 const ANSWER: Duration = Duration::from_secs(1);
 
+/// Connections at once: a handful of probes and scrapers, and not every file that the process may have open.
+const CONNECTIONS: usize = 64;
+/// How long a client may take to ask, or to ask again.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may last.
+const LASTS: Duration = Duration::from_secs(300);
+/// How long no connection is taken after one could not be.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// What the probes ask.
 struct Probes {
     nats: Nats,
     stop: watch::Receiver<bool>,
 }
 
-/// Serves `/livez` (the process runs), `/readyz` (it is connected, takes work from every consumer and every service serves; 503 while it does
-/// not, and while it drains) and
-/// `/metrics` (Prometheus text) until `stop`.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    nats: Nats,
-    mut stop: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let probes = Arc::new(Probes {
-        nats,
-        stop: stop.clone(),
-    });
-    let app = Router::new()
+/// Serves `/livez` (the process runs), `/readyz` (it is connected, takes work from every consumer and every service serves;
+/// 503 while it does not, and from `stop` on) and `/metrics` (OpenMetrics text), until it is dropped: a drain can be watched
+/// to its end.
+pub(crate) async fn serve(listener: TcpListener, nats: Nats, stop: watch::Receiver<bool>) {
+    let router = Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route(
@@ -43,11 +54,35 @@ pub(crate) async fn serve(
                 ([(CONTENT_TYPE, OPEN_METRICS)], probes.nats.metrics.text())
             }),
         )
-        .with_state(probes);
-    let stopped = async move {
-        let _ = stop.wait_for(|stop| *stop).await; // a dropped sender stops as well
-    };
-    axum::serve(listener, app).with_graceful_shutdown(stopped).await
+        .with_state(Arc::new(Probes { nats, stop }));
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let slot = slots.clone().acquire_owned().await;
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let attending = attend(stream, router.clone());
+                connections.spawn(async move {
+                    let _ = timeout(LASTS, attending).await; // whoever asks on and on connects again
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the probes was not taken");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn attend(stream: TcpStream, router: Router) {
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Err(error) = pin!(connection).await {
+        tracing::debug!(%error, "a connection to the probes ended early");
+    }
 }
 
 async fn ready(State(probes): State<Arc<Probes>>) -> (StatusCode, &'static str) {

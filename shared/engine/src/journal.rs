@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue, header};
 use saga::{Event, Timestamp};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     broker::{Link, Source, Stored},
     faults::{self, Flaw, Point, flawed, reach},
     subject::{EVENTS, EntitySubject, KV_STATE},
-    trace,
+    trace::Publishing,
 };
 
 /// The journal: every event of every entity, appended only under the guard.
@@ -80,6 +80,16 @@ pub enum ReadError {
     Corrupt {
         /// Its stream sequence.
         sequence: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// What is stored names a version of its entity's definition, and is not what this code takes for its event.
+    #[error("event {sequence} of the journal is of version {version}, and cannot be read: {why}")]
+    Unlike {
+        /// Its stream sequence.
+        sequence: u64,
+        /// The version that it names.
+        version: u32,
         /// What is wrong with it.
         why: String,
     },
@@ -174,12 +184,15 @@ impl Journal {
             code: 0,
             text: error.to_string(),
         })?;
-        let headers = guarded(entity, guard);
-        reach(Point::BeforeAppend).await?;
+        let body = faults::ahead(body);
         let subject = entity.event(&event.event_type);
+        let mut headers = guarded(entity, guard);
+        let publishing = Publishing::begin(&subject, &mut headers);
+        reach(Point::BeforeAppend).await?;
         let asked = Instant::now();
         let mut answer = self.link.broker.publish(subject, headers, body.into()).await;
         let took = asked.elapsed();
+        publishing.end(answer.as_ref());
         if let (Ok(_), Err(lost)) = (&answer, reach(Point::AfterAppend).await) {
             answer = Err(lost.into());
         }
@@ -317,7 +330,6 @@ fn guarded(entity: &EntitySubject, guard: u64) -> HeaderMap {
     if flawed(Flaw::TwoGuards) {
         headers.insert(GUARD_SUBJECT, faults::another_guard(entity));
     }
-    trace::inject(&mut headers);
     headers
 }
 
@@ -339,7 +351,8 @@ impl<S: DeserializeOwned> Recorded<S> {
         stored_at: Timestamp,
     ) -> Result<Self, ReadError> {
         let corrupt = |why: String| ReadError::Corrupt { sequence, why };
-        let mut event: Event<S> = serde_json::from_slice(body).map_err(|e| corrupt(e.to_string()))?;
+        let read = serde_json::from_slice(body);
+        let mut event: Event<S> = read.map_err(|error| unlike(body, sequence, error.to_string()))?;
         let state = event
             .state
             .take()
@@ -351,6 +364,22 @@ impl<S: DeserializeOwned> Recorded<S> {
             event: event.with_state(None),
             state,
         })
+    }
+}
+
+/// Why this event cannot be read, with its version if it names one: that decides whose fault it is.
+fn unlike(body: &[u8], sequence: u64, why: String) -> ReadError {
+    #[derive(Deserialize)]
+    struct VersionOnly {
+        version: u32,
+    }
+    match serde_json::from_slice::<VersionOnly>(body) {
+        Ok(VersionOnly { version }) => ReadError::Unlike {
+            sequence,
+            version,
+            why,
+        },
+        Err(_) => ReadError::Corrupt { sequence, why },
     }
 }
 

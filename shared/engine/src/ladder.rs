@@ -52,7 +52,7 @@ impl Trigger for StepWorker {
         let trigger = decode(&self.plan, delivery)?;
         let cause = trigger.event.event_id;
         reach(Point::Decoded).await?;
-        let mut seen = take_state(&self.journal, delivery, trigger).await?;
+        let mut seen = take_state(&self.journal, &self.plan, delivery, trigger).await?;
         loop {
             if seen.version > self.plan.version {
                 return Err(Setback::Newer(seen.version));
@@ -113,6 +113,8 @@ impl StepWorker {
             Verb::Run => match self.ask(seen, Verb::Run, attempt).await {
                 Err(Setback::Effect(error)) if self.exhausted(attempt) => {
                     let reason = format!("gave up after {attempt} attempts: {}", brief(&error));
+                    let step = self.plan.step(self.step).name.as_str();
+                    tracing::warn!(step, attempt, why = brief(&error), "it is given up, and settled");
                     self.ask(seen, Verb::Settle(reason), attempt).await
                 }
                 answer => answer,
@@ -258,6 +260,8 @@ impl StepWorker {
                 Ok(_) => {
                     let labels = ByConsumer::of(&step_consumer(&self.plan, self.step));
                     self.journal.link().metrics.stuck.get_or_create(&labels).inc();
+                    let (step, why) = (step.as_str(), brief(error));
+                    tracing::warn!(step, %direction, attempt = delivery.attempt, why, "the step is stuck; it is tried on");
                     break;
                 }
                 Err(latest) => seen = latest,
@@ -307,13 +311,7 @@ pub(crate) fn decode(plan: &Plan, delivery: &Delivery) -> Result<Recorded<State>
         delivery.guard,
         delivery.stored_at,
     );
-    let recorded = match recorded {
-        Ok(recorded) => recorded,
-        Err(error) => match serde_json::from_slice::<VersionOnly>(&delivery.body) {
-            Ok(newer) if newer.version > plan.version => return Err(Setback::Newer(newer.version)),
-            _ => return Err(poison(error.to_string())),
-        },
-    };
+    let recorded = recorded.map_err(|error| Setback::unread(plan, error))?;
     if recorded.event.version > plan.version {
         return Err(Setback::Newer(recorded.event.version));
     }
@@ -327,16 +325,12 @@ pub(crate) fn decode(plan: &Plan, delivery: &Delivery) -> Result<Recorded<State>
     Ok(recorded)
 }
 
-#[derive(serde::Deserialize)]
-struct VersionOnly {
-    version: u32,
-}
-
 /// The state to decide on: on a first delivery the one that the event carries; else a read that knows at least the
 /// trigger itself, and from the leader if the trigger does not come from the journal directly. Whoever does not show
 /// the trigger yet is asked again later: it was delivered, so it is there.
 pub(crate) async fn take_state(
     journal: &Journal,
+    plan: &Plan,
     delivery: &Delivery,
     trigger: Recorded<State>,
 ) -> Result<Seen, Setback> {
@@ -351,30 +345,37 @@ pub(crate) async fn take_state(
     } else {
         Freshness::AtLeast(trigger.sequence)
     };
-    let shown = load(journal, entity, fresh).await?;
+    let shown = load(journal, plan, entity, fresh).await?;
     shown.ok_or_else(|| Setback::Journal(format!("event {} is not shown yet", trigger.sequence)))
 }
 
 /// The saga's latest state; `None` if it does not exist.
 pub(crate) async fn load(
     journal: &Journal,
+    plan: &Plan,
     entity: EntitySubject,
     fresh: Freshness,
 ) -> Result<Option<Seen>, Setback> {
-    let found = journal.last::<State>(&entity, fresh).await?;
+    let found = journal.last::<State>(&entity, fresh).await;
+    let found = found.map_err(|error| Setback::unread(plan, error))?;
     Ok(found.map(|recorded| Seen::of(entity, recorded)))
 }
 
-/// Appends `event` to what was seen. The inner `Err` is what a reader of the leader saw after a conflict or a
-/// doubt: decide again on that.
+/// Appends `event` to what was seen, unless a newer worker made that: then the newer ones have to do it, and find the
+/// outcome under the same key. The inner `Err` is what a reader of the leader saw after a conflict or a doubt: decide
+/// again on that.
 pub(crate) async fn append(
     journal: &Journal,
     plan: &Plan,
     seen: &Seen,
     event: &Event<()>,
 ) -> Result<Result<Seen, Seen>, Setback> {
-    let state = evolve(plan, Some(&seen.state), event, &seen.state.id, seen.sequence)
+    if seen.version > plan.version {
+        return Err(Setback::Newer(seen.version));
+    }
+    let mut state = evolve(plan, Some(&seen.state), event, &seen.state.id, seen.sequence)
         .map_err(|error| Setback::Poison(Reason::Invalid, error.to_string()))?;
+    faults::enrich(&mut state);
     let carrying = event.clone().with_state(Some(&state));
     let fresh = match journal.append(&seen.entity, seen.sequence, &carrying).await {
         Ok(sequence) => {
@@ -396,7 +397,7 @@ pub(crate) async fn append(
         Err(AppendError::Unknown(_)) => Freshness::LeaderAtLeast(seen.sequence),
         Err(error @ AppendError::Refused { .. }) => return Err(error.into()),
     };
-    let latest = load(journal, seen.entity.clone(), fresh).await?;
+    let latest = load(journal, plan, seen.entity.clone(), fresh).await?;
     latest
         .map(Err)
         .ok_or_else(|| Setback::Journal("the saga is not in the journal any more".to_owned()))

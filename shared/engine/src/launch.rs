@@ -2,9 +2,9 @@ use std::{ffi::OsString, future::Future, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, FromArgMatches as _};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, task::spawn_blocking};
 
-use crate::{Durability, EngineArgs, Nats, Worker, telemetry};
+use crate::{Durability, EngineArgs, Nats, Telemetry, Worker, telemetry, use_ring};
 
 /// The whole `main` of a worker: reads flags and environment, starts logs, connects, runs, and drains on SIGTERM
 /// or ctrl-c. Exit code 0 after a drain, 1 after an error, 2 for a wrong flag or variable.
@@ -31,6 +31,7 @@ where
     B: FnOnce(A, Nats) -> F,
     F: Future<Output = anyhow::Result<Worker>>,
 {
+    use_ring();
     let command = A::augment_args(EngineArgs::augment_args(clap::Command::new(name).about(about)));
     let matches = command.get_matches_from(line);
     let parsed = EngineArgs::from_arg_matches(&matches).and_then(|e| Ok((e, A::from_arg_matches(&matches)?)));
@@ -38,7 +39,7 @@ where
         Ok(parsed) => parsed,
         Err(error) => error.exit(),
     };
-    let _telemetry = match telemetry::start(&engine, name) {
+    let telemetry = match telemetry::start(&engine, name) {
         Ok(telemetry) => telemetry,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -52,7 +53,7 @@ where
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(work(name, &engine, |nats| build(own, nats))) {
+    match runtime.block_on(work(name, &engine, &telemetry, |nats| build(own, nats))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(worker = name, "{error:#}");
@@ -64,6 +65,7 @@ where
 async fn work<F: Future<Output = anyhow::Result<Worker>>>(
     name: &'static str,
     args: &EngineArgs,
+    telemetry: &Telemetry,
     build: impl FnOnce(Nats) -> F,
 ) -> anyhow::Result<()> {
     let stop = on_signal()?;
@@ -76,7 +78,10 @@ async fn work<F: Future<Output = anyhow::Result<Worker>>>(
         made = make(name, args, build) => made?,
         _ = told.wait_for(|stop| *stop) => return Ok(()), // nothing was taken yet
     };
-    worker.run(&nats, args, probes, stop).await
+    let export = telemetry.export(&nats.metrics)?;
+    let worked = worker.run(&nats, args, probes, stop).await;
+    let (_, _) = tokio::join!(export.end(), spawn_blocking(telemetry.last_spans())); // they have said what they could not send
+    worked
 }
 
 /// The worker, with its connection and everything that it needs on the server.
@@ -85,7 +90,7 @@ async fn make<F: Future<Output = anyhow::Result<Worker>>>(
     args: &EngineArgs,
     build: impl FnOnce(Nats) -> F,
 ) -> anyhow::Result<(Worker, Nats)> {
-    let nats = Nats::connect(&args.nats_url, name).await?;
+    let nats = Nats::connect_with(&args.connection, name).await?;
     let worker = build(nats.clone()).await?;
     provision(&worker, &nats, args).await?;
     let durability = Durability::read(&nats, &args.nats_monitors).await?;

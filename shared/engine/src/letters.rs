@@ -234,6 +234,16 @@ impl Letter {
 }
 
 impl Reason {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Undecodable,
+        Self::Invalid,
+        Self::Conflict,
+        Self::Unknown,
+        Self::Newer,
+        Self::Exhausted,
+    ];
+
     /// The word that stands in the letter and in the metrics.
     pub const fn word(self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::SagaMetrics;
+use crate::{SagaMetrics, letters::Reason};
 
 /// What the name of every metric begins with.
 const PREFIX: &str = "jetsaga";
@@ -37,6 +37,8 @@ pub struct Metrics {
     pub acknowledged: Family<ByConsumer, Counter>,
     /// Attempts put off, by consumer.
     pub retries: Family<ByConsumer, Counter>,
+    /// Messages left to newer workers, by consumer.
+    pub newer: Family<ByConsumer, Counter>,
     /// Dead letters, by consumer and reason.
     pub letters: Family<ByReason, Counter>,
     /// Outcomes recorded, by consumer and event type.
@@ -61,6 +63,8 @@ pub struct Metrics {
     pub pending: Family<ByStream, Gauge>,
     /// Messages that it has handed out and nobody has answered for, as its leader says.
     pub unacknowledged: Family<ByStream, Gauge>,
+    /// Seconds since the server last read the journal for the state bucket; only owners of sagas have it.
+    pub bucket_unread: Family<ByBucket, Gauge>,
     /// 1 while this process drains.
     pub draining: Gauge,
     /// Messages in work now.
@@ -95,6 +99,13 @@ pub struct ByStream {
     pub stream: &'static str,
 }
 
+/// Labels: which key-value bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByBucket {
+    /// Its name.
+    pub bucket: &'static str,
+}
+
 /// Labels: which consumer and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByReason {
@@ -124,6 +135,7 @@ impl Metrics {
             duplicates: Family::default(),
             acknowledged: Family::default(),
             retries: Family::default(),
+            newer: Family::default(),
             letters: Family::default(),
             outcomes: Family::default(),
             stuck: Family::default(),
@@ -136,6 +148,7 @@ impl Metrics {
             append_seconds: Histogram::new(APPEND),
             pending: Family::default(),
             unacknowledged: Family::default(),
+            bucket_unread: Family::default(),
             draining: Gauge::default(),
             in_flight: Gauge::default(),
             consumers: Gauge::default(),
@@ -157,6 +170,25 @@ impl Metrics {
     /// A service holds this while it serves: without it the process is not ready.
     pub fn serving(&self) -> Serving {
         Serving::begin(&self.services_working)
+    }
+
+    /// Begins what is counted of `consumer` at 0: an increase from nothing is none to whoever reads the numbers.
+    pub(crate) fn born(&self, consumer: &str) {
+        let labels = ByConsumer::of(consumer);
+        for family in [
+            &self.redeliveries,
+            &self.duplicates,
+            &self.retries,
+            &self.newer,
+            &self.stuck,
+        ] {
+            drop(family.get_or_create(&labels));
+        }
+        for reason in Reason::ALL {
+            let consumer = consumer.to_owned();
+            let reason = reason.word();
+            drop(self.letters.get_or_create(&ByReason { consumer, reason }));
+        }
     }
 
     /// The text that a Prometheus server scrapes.
@@ -182,6 +214,11 @@ impl Metrics {
         registry.register("duplicates", "Triggers handled before", self.duplicates.clone());
         registry.register("acknowledged", "Messages acknowledged", self.acknowledged.clone());
         registry.register("retries", "Attempts put off", self.retries.clone());
+        registry.register(
+            "newer_versions",
+            "Messages left to newer workers",
+            self.newer.clone(),
+        );
         registry.register("dead_letters", "Messages buried", self.letters.clone());
         registry.register("outcomes", "Outcomes recorded", self.outcomes.clone());
         registry.register("stuck", "Steps out of attempts", self.stuck.clone());
@@ -217,6 +254,11 @@ impl Metrics {
             "consumer_unacknowledged",
             "Messages handed out and not answered for",
             self.unacknowledged.clone(),
+        );
+        registry.register(
+            "bucket_unread_seconds",
+            "Since the server last read the journal for the state bucket",
+            self.bucket_unread.clone(),
         );
         registry.register("draining", "1 while it drains", self.draining.clone());
         let version = [("version", env!("CARGO_PKG_VERSION"))];

@@ -14,6 +14,7 @@ use crate::{
     consumer::Trigger,
     delivery::Delivery,
     faults::{self, Point, reach},
+    in_hand::is_about,
     ladder::{Seen, append, decode, load, take_state},
     letters::Reason,
     metrics::{ByConsumer, ByEvent},
@@ -102,7 +103,7 @@ impl Owner {
             return self.arm(&trigger).await;
         }
         reach(Point::Decoded).await?;
-        let mut seen = take_state(&self.journal, delivery, trigger).await?;
+        let mut seen = take_state(&self.journal, &self.plan, delivery, trigger).await?;
         self.conclude(&mut seen, OwnerTrigger::Event, cause, None).await
     }
 
@@ -121,7 +122,7 @@ impl Owner {
             Setback::Poison(Reason::Undecodable, format!("{} is no timer", delivery.subject))
         })?;
         let entity = EntitySubject::new(&self.plan.saga, &id);
-        let Some(mut seen) = load(&self.journal, entity, Freshness::Leader).await? else {
+        let Some(mut seen) = load(&self.journal, &self.plan, entity, Freshness::Leader).await? else {
             return Ok(());
         };
         let cause = seen.state.start.event_id;
@@ -238,9 +239,11 @@ impl Owner {
     async fn start(&self, event: Event<()>) -> Result<(Token, u64), Setback> {
         let (id, payload) =
             (self.accept)(&event.payload).map_err(|why| Setback::Poison(Reason::Invalid, why))?;
+        is_about(&id);
         self.claim(event.event_id, &id).await?;
         let entity = EntitySubject::new(&self.plan.saga, &id);
-        if let Some(kept) = self.journal.bucket::<State>(&entity).await? {
+        let unread = |error| Setback::unread(&self.plan, error);
+        if let Some(kept) = self.journal.bucket::<State>(&entity).await.map_err(unread)? {
             return self.same_again(&id, &payload, &kept);
         }
         let accepted_at = now();
@@ -251,8 +254,9 @@ impl Owner {
             deadline: Some(accepted_at.after(self.deadline)),
             ..Event::<()>::new(event.event_id, event.event_type, event.timestamp, payload)
         };
-        let state = evolve(&self.plan, None, &event, &id, 0)
+        let mut state = evolve(&self.plan, None, &event, &id, 0)
             .map_err(|error| Setback::Poison(Reason::Invalid, error.to_string()))?;
+        faults::enrich(&mut state);
         let event = event.with_state(Some(state));
         match self.journal.append(&entity, 0, &event).await {
             Ok(sequence) => {
@@ -266,7 +270,8 @@ impl Owner {
             Err(AppendError::Stale { .. } | AppendError::InFlight | AppendError::Unknown(_)) => {}
             Err(error @ AppendError::Refused { .. }) => return Err(error.into()),
         }
-        match self.journal.last::<State>(&entity, Freshness::Leader).await? {
+        let kept = self.journal.last::<State>(&entity, Freshness::Leader).await;
+        match kept.map_err(unread)? {
             Some(kept) => self.same_again(&id, &event.payload, &kept),
             None => Err(Setback::Journal(
                 "no answer to the first append; it is tried again".to_owned(),
@@ -321,12 +326,13 @@ impl Owner {
         let id = fields.get(field).and_then(Value::as_str);
         let id = id.ok_or_else(|| invalid(format!("payload: {field} is missing or no text")))?;
         let id = Token::new(id).map_err(|error| invalid(format!("payload.{field}: {error}")))?;
+        is_about(&id);
         let reason = fields
             .get("reason")
             .and_then(Value::as_str)
             .unwrap_or("cancelled on request");
         let entity = EntitySubject::new(&self.plan.saga, &id);
-        let Some(mut seen) = load(&self.journal, entity, Freshness::Leader).await? else {
+        let Some(mut seen) = load(&self.journal, &self.plan, entity, Freshness::Leader).await? else {
             return Err(Setback::Early(format!("there is no {} {id}", self.plan.saga)));
         };
         let clean = |c: char| if c.is_control() { ' ' } else { c };
@@ -343,7 +349,7 @@ impl Owner {
                 "{id} is {} and can only go forward; it was not cancelled",
                 seen.state.status
             );
-            tracing::info!(saga = %self.plan.saga, %id, "a cancellation came too late");
+            tracing::info!("a cancellation came too late");
             return Err(Setback::Poison(Reason::Conflict, why));
         }
         Ok((id, seen.sequence))

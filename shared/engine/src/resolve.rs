@@ -79,7 +79,7 @@ pub async fn resolve(
     force: bool,
 ) -> Result<Recorded<State>, ResolveError> {
     let entity = EntitySubject::new(&plan.saga, id);
-    let found = ladder::load(journal, entity, Freshness::Leader).await?;
+    let found = ladder::load(journal, plan, entity, Freshness::Leader).await?;
     let mut seen = found.ok_or_else(|| ResolveError::NoSaga {
         saga: plan.saga.clone(),
         id: id.clone(),

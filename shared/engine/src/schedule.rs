@@ -11,7 +11,8 @@ use crate::{
     broker::Link,
     delivery::{ATTEMPT, Delivery, SEQUENCE, SINCE, STREAM, SUBJECT},
     faults::{Point, reach},
-    subject, trace,
+    subject,
+    trace::Publishing,
 };
 
 /// How long a fired message waits for its worker before the server forgets it.
@@ -28,8 +29,7 @@ pub(crate) async fn arm(
 ) -> Result<(), AppendError> {
     let headers = schedule(at, &subject::timer_due(kind, id, name))?;
     reach(Point::BeforeTimer).await?;
-    let timer = subject::timer(kind, id, name);
-    link.broker.publish(timer, headers, Bytes::new()).await?;
+    publish(link, subject::timer(kind, id, name), headers, Bytes::new()).await?;
     Ok(reach(Point::AfterTimer).await?)
 }
 
@@ -50,13 +50,23 @@ pub(crate) async fn later(
     headers.insert(SINCE, value(&delivery.since.unwrap_or(now).to_string())?);
     headers.insert(STREAM, value(&delivery.stream)?);
     headers.insert(SUBJECT, value(&delivery.subject)?);
-    trace::inject(&mut headers);
     let subject = subject::retry(kind, worker, id, delivery.sequence);
     reach(Point::BeforeRetry).await?;
-    link.broker
-        .publish(subject, headers, delivery.body.clone())
-        .await?;
+    publish(link, subject, headers, delivery.body.clone()).await?;
     Ok(reach(Point::AfterRetry).await?)
+}
+
+/// Publishes it as a part of the trace that it is done in.
+async fn publish(
+    link: &Link,
+    subject: String,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Result<(), AppendError> {
+    let publishing = Publishing::begin(&subject, &mut headers);
+    let answer = link.broker.publish(subject, headers, body).await;
+    publishing.end(answer.as_ref());
+    answer.map(drop)
 }
 
 fn schedule(at: Timestamp, target: &str) -> Result<HeaderMap, AppendError> {

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use saga::{Next, Retry, Timestamp};
+use saga::{Next, Plan, Retry, Timestamp};
 
 use crate::{AppendError, ReadError, letters::Reason};
 
@@ -9,7 +9,7 @@ use crate::{AppendError, ReadError, letters::Reason};
 pub(crate) enum Setback {
     /// It never will be.
     Poison(Reason, String),
-    /// A newer worker wrote it: its turn.
+    /// A newer worker wrote it, or what the saga is by now: its turn.
     Newer(u32),
     /// The effect failed; it may succeed later.
     Effect(anyhow::Error),
@@ -92,15 +92,48 @@ impl fmt::Display for Setback {
     }
 }
 
+impl Disposition {
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::HandBack(_) => "handed back",
+            Self::Later(..) => "scheduled",
+            Self::Bury(..) => "buried",
+        }
+    }
+}
+
+impl Setback {
+    /// What logs and traces say of it. What is wrong with a message may quote it, and whoever wrote it may be a person:
+    /// that stands in the dead letter alone.
+    pub(crate) fn in_public(&self) -> String {
+        match self {
+            Self::Poison(reason, _) => reason.word().to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
 fn spread(dice: u32) -> f64 {
     f64::from(dice) / f64::from(u32::MAX)
+}
+
+impl Setback {
+    /// Why a state could not be read by a worker of this plan. What a newer one wrote is left to it.
+    pub(crate) fn unread(plan: &Plan, error: ReadError) -> Self {
+        match error {
+            ReadError::Unlike { version, .. } if version > plan.version => Self::Newer(version),
+            other => other.into(),
+        }
+    }
 }
 
 impl From<ReadError> for Setback {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Unavailable(why) => Self::Journal(why),
-            ReadError::Corrupt { .. } => Self::Poison(Reason::Undecodable, error.to_string()),
+            ReadError::Corrupt { .. } | ReadError::Unlike { .. } => {
+                Self::Poison(Reason::Undecodable, error.to_string())
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The only place where subjects are built. Every part is a [`Token`], so every subject has the shape it seems
 //! to have.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use saga::{EventId, Token};
 
@@ -25,6 +25,8 @@ pub const OUTBOUND: &str = "OUTBOUND";
 pub const LETTERS: &str = "LETTERS";
 /// Requests from outside that came with an idempotency key, and how they were answered.
 pub const REQUESTS: &str = "REQUESTS";
+/// No part of a system: it is there, without messages, while a restore is not complete.
+pub const RESTORE: &str = "RESTORE";
 
 /// The name under which a saga's owner keeps its consumers and retries. No step may be called so.
 pub const OWNER: &str = "owner";
@@ -154,6 +156,30 @@ pub fn retries_due(kind: &Token, worker: &str) -> String {
     format!("due.{kind}.{worker}.*.*")
 }
 
+/// The kind and the id that a message is about, as far as its subject says so.
+pub(crate) fn about(subject: &str) -> (Option<Token>, Option<Token>) {
+    let parts: Vec<&str> = subject.split('.').collect();
+    let (kind, id) = match parts.as_slice() {
+        ["evt", kind, _, id] | ["due", kind, id, _] | ["due", kind, _, id, _] => (*kind, Some(*id)),
+        ["in", kind, _] => (*kind, None),
+        _ => return (None, None),
+    };
+    (Token::new(kind).ok(), id.and_then(|id| Token::new(id).ok()))
+}
+
+/// A subject with words for the ids and numbers in it: there are no more of these than kinds, types and steps.
+pub(crate) fn template(subject: &str) -> Cow<'_, str> {
+    let parts: Vec<&str> = subject.split('.').collect();
+    match parts.as_slice() {
+        ["evt", kind, event_type, _] => format!("evt.{kind}.{event_type}.{{id}}").into(),
+        [first @ ("due" | "timer"), kind, _, name] => format!("{first}.{kind}.{{id}}.{name}").into(),
+        [first @ ("due" | "retry"), kind, worker, _, _] => {
+            format!("{first}.{kind}.{worker}.{{id}}.{{sequence}}").into()
+        }
+        _ => subject.into(),
+    }
+}
+
 /// The mark that `consumer` has handled an event.
 pub fn seen(consumer: &str, event: EventId) -> String {
     format!("seen.{consumer}.{event}")
@@ -172,6 +198,43 @@ pub fn letter(consumer: &str, stream: &str, sequence: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_template_names_no_id() {
+        for (subject, named) in [
+            (
+                "evt.checkout.OrderCreated.ORD-1",
+                "evt.checkout.OrderCreated.{id}",
+            ),
+            ("timer.checkout.ORD-1.deadline", "timer.checkout.{id}.deadline"),
+            ("due.checkout.ORD-1.deadline", "due.checkout.{id}.deadline"),
+            (
+                "retry.checkout.payment.ORD-1.7",
+                "retry.checkout.payment.{id}.{sequence}",
+            ),
+            (
+                "due.checkout.payment.ORD-1.7",
+                "due.checkout.payment.{id}.{sequence}",
+            ),
+            ("in.checkout.OrderCreated", "in.checkout.OrderCreated"),
+        ] {
+            assert_eq!(template(subject), named);
+        }
+    }
+
+    #[test]
+    fn a_subject_says_what_its_message_is_about() {
+        let token = |text| Token::new(text).ok();
+        for (subject, kind, id) in [
+            ("evt.checkout.OrderCreated.ORD-1", "checkout", Some("ORD-1")),
+            ("due.checkout.ORD-1.deadline", "checkout", Some("ORD-1")),
+            ("due.checkout.payment.ORD-1.7", "checkout", Some("ORD-1")),
+            ("in.checkout.OrderCreated", "checkout", None),
+        ] {
+            assert_eq!(about(subject), (token(kind), id.and_then(token)), "{subject}");
+        }
+        assert_eq!(about("$KV.STATE.checkout.ORD-1"), (None, None));
+    }
 
     #[test]
     fn subject_and_guard_belong_together() {

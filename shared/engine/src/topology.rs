@@ -11,9 +11,10 @@ use saga::{Plan, StepIx, Token};
 use serde_json::{Map, Value};
 
 use crate::{
-    Nats,
+    Nats, Restoring,
     subject::{
-        self, EVENTS, INBOX, KV_KEYS, KV_STATE, LETTERS, OUTBOUND, OWNER, REQUESTS, RETRY, SEEN, TIMERS,
+        self, EVENTS, INBOX, KV_KEYS, KV_STATE, LETTERS, OUTBOUND, OWNER, REQUESTS, RESTORE, RETRY, SEEN,
+        TIMERS,
     },
 };
 
@@ -150,11 +151,14 @@ impl Topology {
     /// consumer is never created anew, for that would deliver everything again. Doing it twice changes nothing.
     ///
     /// # Errors
-    /// When the server refuses, naming the stream or consumer.
+    /// When the server refuses, naming the stream or consumer; when something is missing while a restore is not complete.
     pub async fn ensure(&self, nats: &Nats) -> Result<(Vec<String>, Vec<Difference>), TopologyError> {
         let differences = self.diff(nats).await?;
         let missing = |what: &str| differences.iter().any(|d| d.what == what && d.setting.is_none());
         let mut created = Vec::new();
+        if differences.iter().any(|difference| difference.setting.is_none()) {
+            none_is_restored(nats).await?;
+        }
         for stream in &self.streams {
             let what = stream_name(stream);
             if missing(&what) {
@@ -356,6 +360,16 @@ async fn ask(nats: &Nats, what: &str, request: String) -> Result<Option<Map<Stri
     Ok(answer["config"].as_object().cloned())
 }
 
+/// Fails while a restore is not complete: what it has not brought yet must not be made empty.
+async fn none_is_restored(nats: &Nats) -> Result<(), TopologyError> {
+    let what = format!("stream {RESTORE}");
+    match Restoring::found(&nats.jetstream).await {
+        Ok(None) => Ok(()),
+        Ok(Some(restoring)) => Err(TopologyError::new(&what, &restoring)),
+        Err(why) => Err(TopologyError::new(&what, &why)),
+    }
+}
+
 /// Compares every setting that we name, and every switch that somebody turned on.
 fn compare(
     what: &str,
@@ -371,7 +385,7 @@ fn compare(
             found: found.to_string(),
         });
     };
-    let Some(found) = found else {
+    let Some(found) = found.map(one_spelling) else {
         return differs(None, &Value::from("present"), &Value::from("missing"));
     };
     for (setting, wanted) in wanted.iter().filter(|(_, wanted)| !is_unset(wanted)) {
@@ -402,6 +416,15 @@ fn compare(
     }
 }
 
+/// The server keeps a consumer's only filter under the name that its maker used, and there are two: as one text, or as a
+/// list of one.
+fn one_spelling(mut found: Map<String, Value>) -> Map<String, Value> {
+    if let Some(only) = found.remove("filter_subject").filter(|only| !is_unset(only)) {
+        found.insert("filter_subjects".to_owned(), Value::Array(vec![only]));
+    }
+    found
+}
+
 /// What makes a stream forget, or a consumer end, where nobody asked for it.
 const LIMITS: [&str; 5] = [
     "max_age",
@@ -428,8 +451,8 @@ fn covers(found: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// True for what leaves the choice to the server.
-fn is_unset(value: &Value) -> bool {
+/// True for the value of a setting that leaves the choice to the server.
+pub fn is_unset(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(on) => !on,

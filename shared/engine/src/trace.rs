@@ -1,55 +1,142 @@
-//! The trace context of W3C, in message headers: one trace for each saga, across every hop.
+//! Spans, and the trace context of W3C in message headers: one trace for each saga, across every hop. Kinds, names and
+//! attributes are those of the OpenTelemetry conventions for messaging; what they have no name for begins with `jetsaga.`.
+//!
+//! Whoever begins a trace decides whether it is kept, and everybody after it obeys: what is not kept costs no span, and
+//! its context is passed on all the same.
 
-use async_nats::{HeaderMap, HeaderValue};
+mod context;
+mod publishing;
+
+use std::sync::OnceLock;
+
+use async_nats::{HeaderName, HeaderValue};
 use opentelemetry::{
-    SpanId, TraceId,
-    propagation::{Extractor, Injector, TextMapPropagator as _},
-    trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState},
+    Context,
+    trace::{SpanContext, TraceContextExt as _, TraceState},
 };
-use opentelemetry_sdk::{
-    propagation::TraceContextPropagator,
-    trace::{IdGenerator as _, RandomIdGenerator},
-};
-use saga::{Dependency, EventId, Plan, State, StepIx};
+use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator, SdkTracer};
+use saga::{Dependency, EventId, Plan, State, StepIx, Token};
 use tracing::{Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::{Effect, delivery::Delivery, setback::Setback};
+use crate::{
+    Effect,
+    clock::dice,
+    delivery::Delivery,
+    in_hand,
+    setback::{Disposition, Setback},
+    subject,
+};
+
+pub use context::TraceContext;
+use context::{context, parse, read, spell};
+pub use publishing::Publishing;
 
 /// The target of every span that is exported. Nothing else has it, so that logs and traces are chosen apart.
 pub(crate) const SPANS: &str = "jetsaga::span";
+/// The header that carries the trace context.
+const TRACEPARENT: HeaderName = HeaderName::from_static(TraceContext::TRACEPARENT);
+/// The header that carries what others have to say about the trace.
+const TRACESTATE: HeaderName = HeaderName::from_static(TraceContext::TRACESTATE);
 
-/// The span of one delivery at one consumer, continuing the trace that the message carries. Disabled, and free, when
+/// The share of traces begun here that is kept; not set where traces go nowhere.
+static KEPT: OnceLock<f64> = OnceLock::new();
+/// What makes spans; not set where traces go nowhere.
+static TRACER: OnceLock<SdkTracer> = OnceLock::new();
+
+/// From now on traces go where `tracer` sends them, and this share of those that begin here is kept.
+pub(crate) fn keep(share: f64, tracer: SdkTracer) {
+    let _ = (KEPT.set(share), TRACER.set(tracer)); // a second call changes nothing
+}
+
+/// The trace that a delivery belongs to: the one it names, or a new one that is not kept. `None` if it is the first of
+/// one that is kept, and where traces go nowhere.
+pub(crate) fn came(delivery: &Delivery) -> Option<SpanContext> {
+    let text = |name| delivery.headers.get(name).map(HeaderValue::as_str);
+    read(text(TRACEPARENT), text(TRACESTATE)).or_else(begun_unkept)
+}
+
+fn begun_unkept() -> Option<SpanContext> {
+    let share = *KEPT.get()?;
+    if f64::from(dice()) < share * f64::from(u32::MAX) || share >= 1.0 {
+        return None;
+    }
+    let ids = RandomIdGenerator::default();
+    Some(context(
+        ids.new_trace_id(),
+        ids.new_span_id(),
+        false,
+        TraceState::NONE,
+    ))
+}
+
+/// The span of one delivery at one consumer, as a part of `trace`. Disabled, and free, when the trace is not kept or
 /// traces go nowhere.
-pub(crate) fn span(consumer: &str, delivery: &Delivery) -> Span {
+pub(crate) fn span(consumer: &str, delivery: &Delivery, trace: Option<&SpanContext>) -> Span {
+    if trace.is_some_and(|trace| !trace.is_sampled()) {
+        return Span::none();
+    }
+    let (kind, id) = subject::about(&delivery.subject);
+    let template = subject::template(&delivery.subject);
     let span = tracing::info_span!(
         target: SPANS,
         "process",
-        otel.name = field::Empty,
+        otel.name = %format_args!("process {template}"),
         otel.kind = "consumer",
         otel.status_code = field::Empty,
         messaging.system = "nats",
         messaging.operation.name = "process",
+        messaging.operation.type = "process",
         messaging.consumer.group.name = consumer,
         messaging.destination.name = delivery.subject,
-        jetsaga.attempt = delivery.attempt,
+        messaging.destination.template = &*template,
+        jetsaga.saga = kind.as_ref().map(Token::as_str),
+        jetsaga.saga.id = id.as_ref().map(Token::as_str),
+        jetsaga.attempt = i64::from(delivery.attempt),
         jetsaga.redelivered = delivery.is_again,
+        error.type = field::Empty,
         jetsaga.setback = field::Empty,
+        jetsaga.fate = field::Empty,
     );
-    if !span.is_disabled() {
-        span.record("otel.name", format!("process {consumer}"));
-        let parent = TraceContextPropagator::new().extract(&Headers(&delivery.headers));
-        let _ = span.set_parent(parent); // fails only where no span is exported
-    }
+    under(&span, trace);
     span
+}
+
+/// Why the delivery in hand is not finished, and what becomes of it. To wait for others is no error.
+pub(crate) fn put_off(setback: &Setback, fate: &Disposition) {
+    let span = Span::current();
+    if span.is_disabled() {
+        return;
+    }
+    span.record("jetsaga.setback", setback.in_public());
+    span.record("jetsaga.fate", fate.word());
+    let error = match setback {
+        Setback::Poison(reason, _) => reason.word(),
+        Setback::Effect(_) => "effect",
+        Setback::Journal(_) => "journal",
+        Setback::Newer(_) | Setback::Early(_) => return,
+    };
+    span.record("otel.status_code", "ERROR");
+    span.record("error.type", error);
+}
+
+fn under(span: &Span, parent: Option<&SpanContext>) {
+    if let Some(parent) = parent
+        && !span.is_disabled()
+    {
+        let _ = span.set_parent(Context::new().with_remote_span_context(parent.clone())); // fails only where none is exported
+    }
 }
 
 /// The span of one attempt at an effect.
 pub(crate) fn effect(effect: &Effect, verb: &'static str) -> Span {
-    let span = tracing::info_span!(
+    if Span::current().is_disabled() {
+        return Span::none();
+    }
+    tracing::info_span!(
         target: SPANS,
         "effect",
-        otel.name = field::Empty,
+        otel.name = %format_args!("{verb} {}", effect.step),
         otel.kind = "client",
         otel.status_code = field::Empty,
         otel.status_description = field::Empty,
@@ -57,13 +144,9 @@ pub(crate) fn effect(effect: &Effect, verb: &'static str) -> Span {
         jetsaga.saga.id = effect.id.as_str(),
         jetsaga.step = effect.step.as_str(),
         jetsaga.verb = verb,
-        jetsaga.attempt = effect.attempt,
+        jetsaga.attempt = i64::from(effect.attempt),
         jetsaga.outcome = field::Empty,
-    );
-    if !span.is_disabled() {
-        span.record("otel.name", format!("{verb} {}", effect.step));
-    }
-    span
+    )
 }
 
 /// What came of an effect.
@@ -71,7 +154,7 @@ pub(crate) fn ended(span: &Span, outcome: &'static str, error: Option<&Setback>)
     span.record("jetsaga.outcome", outcome);
     if let Some(error) = error {
         span.record("otel.status_code", "ERROR");
-        span.record("otel.status_description", error.to_string());
+        span.record("otel.status_description", error.in_public());
     }
 }
 
@@ -89,28 +172,20 @@ pub(crate) fn link_causes(plan: &Plan, state: &State, step: StepIx, cause: Event
         let traceparent = outcome
             .filter(|outcome| outcome.event_id != cause)
             .and_then(|outcome| outcome.traceparent.as_deref());
-        if let Some((trace, id, sampled)) = traceparent.and_then(parse) {
-            let flags = TraceFlags::default().with_sampled(sampled);
-            span.add_link(SpanContext::new(trace, id, flags, true, TraceState::default()));
+        if let Some(cause) = traceparent.and_then(parse) {
+            span.add_link(cause);
         }
     }
 }
 
 /// The trace context of the current span, if its trace is kept.
 pub(crate) fn kept() -> Option<String> {
-    current_id().and_then(|_| traceparent())
+    spanned().filter(SpanContext::is_sampled).map(|it| spell(&it))
 }
 
-/// The trace context of the current span, for the header `traceparent` of a call to the world outside; `None` where
-/// traces go nowhere.
-pub fn traceparent() -> Option<String> {
-    let span = Span::current();
-    if span.is_disabled() {
-        return None;
-    }
-    let mut headers = HeaderMap::new();
-    TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersMut(&mut headers));
-    headers.get(TRACEPARENT).map(ToString::to_string)
+/// The trace context for the headers of a call to the world outside; `None` where there is none.
+pub fn trace_context() -> Option<TraceContext> {
+    current().map(|it| TraceContext::of(&it))
 }
 
 /// A request from outside as part of a trace.
@@ -119,134 +194,84 @@ pub struct Traced {
     /// Its span; disabled where traces go nowhere.
     pub span: Span,
     /// What names it, for the answer and for what is published because of it.
-    pub traceparent: String,
+    pub context: TraceContext,
 }
 
-const TRACEPARENT: &str = "traceparent";
-
-/// The span of one request to `route`, continuing the trace that the request names. What came in is parsed strictly
-/// (version 00 of the W3C recommendation) and written anew; what is no trace context begins a new trace.
-pub fn traced(method: &str, route: &str, came: Option<&str>) -> Traced {
-    let came = came.and_then(parse);
-    let span = tracing::info_span!(
-        target: SPANS,
-        "request",
-        otel.name = field::Empty,
-        otel.kind = "server",
-        otel.status_code = field::Empty,
-        http.request.method = method,
-        http.route = route,
-        http.response.status_code = field::Empty,
-    );
-    if !span.is_disabled() {
-        span.record("otel.name", format!("{method} {route}"));
-        if let Some((trace, parent, sampled)) = came {
-            let mut headers = HeaderMap::new();
-            HeadersMut(&mut headers).set(TRACEPARENT, spell(trace, parent, sampled));
-            let parent = TraceContextPropagator::new().extract(&Headers(&headers));
-            let _ = span.set_parent(parent); // fails only where no span is exported
-        }
-        let mut headers = HeaderMap::new();
-        TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersMut(&mut headers));
-        if let Some(traceparent) = headers.get(TRACEPARENT) {
-            let traceparent = traceparent.to_string();
-            return Traced { span, traceparent };
-        }
-    }
+/// The span of one request to `route`, continuing the trace that the headers `traceparent` and `tracestate` of the request
+/// name. What came in is parsed strictly (the W3C recommendation) and written anew; what is no trace context begins a new
+/// trace.
+pub fn traced(method: &str, route: &str, traceparent: Option<&str>, tracestate: Option<&str>) -> Traced {
+    let parent = read(traceparent, tracestate).or_else(begun_unkept);
+    let span = match &parent {
+        Some(parent) if !parent.is_sampled() => Span::none(),
+        _ => tracing::info_span!(
+            target: SPANS,
+            "request",
+            otel.name = %format_args!("{method} {route}"),
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            http.request.method = method,
+            http.route = route,
+            http.response.status_code = field::Empty,
+        ),
+    };
+    under(&span, parent.as_ref());
+    let spanned = at(&span);
     let ids = RandomIdGenerator::default();
-    let (trace, sampled) = came.map_or_else(
-        || (ids.new_trace_id(), false),
-        |(trace, _, sampled)| (trace, sampled),
-    );
-    let traceparent = spell(trace, ids.new_span_id(), sampled);
-    Traced { span, traceparent }
-}
-
-fn spell(trace: TraceId, span: SpanId, sampled: bool) -> String {
-    format!("00-{trace}-{span}-{:02x}", u8::from(sampled))
-}
-
-/// `00-<32 hex digits>-<16 hex digits>-<2 hex digits>`, in small letters, neither id zero.
-fn parse(text: &str) -> Option<(TraceId, SpanId, bool)> {
-    let mut parts = text.split('-');
-    let (Some("00"), Some(trace), Some(span), Some(flags), None) = (
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-    ) else {
-        return None;
-    };
-    let hex = |text: &str, digits| {
-        text.len() == digits
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    };
-    if !hex(trace, 32) || !hex(span, 16) || !hex(flags, 2) {
-        return None;
-    }
-    let trace = TraceId::from_hex(trace)
-        .ok()
-        .filter(|id| *id != TraceId::INVALID)?;
-    let span = SpanId::from_hex(span).ok().filter(|id| *id != SpanId::INVALID)?;
-    let flags = u8::from_str_radix(flags, 16).ok()?;
-    Some((trace, span, flags & 1 == 1))
-}
-
-/// Writes the current span's context into the headers of what is published. What came from outside is never copied:
-/// it was parsed, and is written anew.
-pub(crate) fn inject(headers: &mut HeaderMap) {
-    let span = Span::current();
-    if !span.is_disabled() {
-        TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersMut(headers));
-    }
+    let context = spanned.unwrap_or_else(|| {
+        let span = ids.new_span_id();
+        match parent {
+            Some(it) => context(it.trace_id(), span, it.is_sampled(), it.trace_state().clone()),
+            None => context(ids.new_trace_id(), span, false, TraceState::NONE),
+        }
+    });
+    let context = TraceContext::of(&context);
+    Traced { span, context }
 }
 
 /// The id of the trace that this is a part of, if it is kept.
 pub(crate) fn current_id() -> Option<String> {
-    let span = Span::current();
+    let kept = spanned().filter(SpanContext::is_sampled);
+    kept.map(|it| it.trace_id().to_string())
+}
+
+/// The id of the trace that this is a part of, kept or not.
+pub(crate) fn id() -> Option<String> {
+    current().map(|it| it.trace_id().to_string())
+}
+
+/// The span that this is a part of, or else the trace of the message in hand.
+fn current() -> Option<SpanContext> {
+    spanned().or_else(in_hand::trace)
+}
+
+fn spanned() -> Option<SpanContext> {
+    at(&Span::current())
+}
+
+fn at(span: &Span) -> Option<SpanContext> {
     if span.is_disabled() {
         return None;
     }
     let context = span.context();
     let context = context.span().span_context().clone();
-    (context.is_valid() && context.is_sampled()).then(|| context.trace_id().to_string())
-}
-
-struct Headers<'a>(&'a HeaderMap);
-
-impl Extractor for Headers<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(HeaderValue::as_str)
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        Vec::new() // the propagator asks by name
-    }
-}
-
-struct HeadersMut<'a>(&'a mut HeaderMap);
-
-impl Injector for HeadersMut<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let Ok(value) = value.parse::<HeaderValue>() {
-            self.0.insert(key, value);
-        }
-    }
+    context.is_valid().then_some(context)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn began(came: &str) -> String {
+        traced("GET", "/v1/orders", Some(came), None).context.traceparent
+    }
+
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
     #[test]
     fn a_trace_is_continued_under_another_span() {
         let came = format!("00-{TRACE}-00f067aa0ba902b7-01");
-        let written = traced("GET", "/v1/orders", Some(&came)).traceparent;
+        let written = began(&came);
         assert!(
             written.starts_with(&format!("00-{TRACE}-")) && written.ends_with("-01"),
             "{written}"
@@ -256,11 +281,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_kept_is_passed_on_without_a_span() {
+        let came = format!("00-{TRACE}-00f067aa0ba902b7-00");
+        let Traced { span, context } = traced("GET", "/v1/orders", Some(&came), None);
+        let traceparent = context.traceparent;
+        assert!(span.is_disabled());
+        assert!(
+            traceparent.starts_with(&format!("00-{TRACE}-")) && traceparent.ends_with("-00"),
+            "{traceparent}"
+        );
+    }
+
+    #[test]
+    fn a_later_version_is_read_as_far_as_this_one_goes() {
+        for later in ["01-{}-00f067aa0ba902b7-01", "cc-{}-00f067aa0ba902b7-01-what"] {
+            let written = began(&later.replace("{}", TRACE));
+            assert!(
+                written.starts_with(&format!("00-{TRACE}-")),
+                "{later} became {written}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_trace_context_begins_a_new_trace() {
         for odd in [
             "",
             "00",
-            &format!("01-{TRACE}-00f067aa0ba902b7-01"),
+            &format!("ff-{TRACE}-00f067aa0ba902b7-01"),
+            &format!("01-{TRACE}-00f067aa0ba902b7-01more"),
+            &format!("0x-{TRACE}-00f067aa0ba902b7-01"),
             &format!("00-{}-00f067aa0ba902b7-01", TRACE.to_uppercase()),
             &format!("00-{TRACE}-0000000000000000-01"),
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
@@ -268,11 +318,26 @@ mod tests {
             &format!("00-{TRACE}-00f067aa0ba902b7-0g"),
             &format!(" 00-{TRACE}-00f067aa0ba902b7-01"),
         ] {
-            let written = traced("GET", "/v1/orders", Some(odd)).traceparent;
+            let written = began(odd);
             assert!(
                 parse(&written).is_some() && !written.contains(TRACE),
                 "{odd:?} became {written}"
             );
         }
+    }
+
+    #[test]
+    fn what_others_say_about_a_trace_is_passed_on_unless_it_is_no_list() {
+        let came = format!("00-{TRACE}-00f067aa0ba902b7-00");
+        let passed = |state: &str| traced("GET", "/", Some(&came), Some(state)).context.tracestate;
+        let list = "rojo=00f067aa0ba902b7,congo@tenant=t61rcWkgMzE";
+        assert_eq!(passed(list).as_deref(), Some(list));
+        assert_eq!(passed(" a=1 ,, b=2").as_deref(), Some("a=1,b=2"));
+        let long = format!("a={}", "x".repeat(511));
+        for odd in ["", "a", "A=1", "a=1=2", "a=b\r\nc: d", "a=\u{e4}", &long] {
+            assert_eq!(passed(odd), None, "{odd:?}");
+        }
+        let without = traced("GET", "/", None, Some(list)).context;
+        assert_eq!(without.tracestate, None, "a state of no trace says nothing");
     }
 }

@@ -12,14 +12,16 @@ use tokio::{
 };
 
 use crate::{
-    EngineArgs, Journal, Nats,
+    EngineArgs, Journal, Nats, Permissions, Right,
     broker::Link,
     consumer::{ConsumerLoop, Pace, Trigger},
+    faults,
     handler::{AnyHandler, Handler, HandlerWorker},
     health,
     ladder::StepWorker,
     lag,
     letters::Letters,
+    nats::user_of,
     owner::Owner,
     service::{AnyService, Service},
     step::{Act, Compensate, Perform, Reversible, Typed},
@@ -34,6 +36,7 @@ pub struct Worker {
     name: &'static str,
     roles: Vec<Role>,
     topology: Vec<(&'static str, pull::Config)>,
+    rights: Vec<Right>,
 }
 
 enum Role {
@@ -87,6 +90,7 @@ impl Worker {
             name,
             roles: Vec::new(),
             topology: Vec::new(),
+            rights: Vec::new(),
         }
     }
 
@@ -189,6 +193,32 @@ impl Worker {
         self
     }
 
+    /// Says what it does on the server beside what its steps, sagas and handlers do by themselves. Where each worker is a
+    /// user of its own, the server lets it do nothing else.
+    #[must_use]
+    pub fn needs(mut self, rights: impl IntoIterator<Item = Right>) -> Self {
+        self.rights.extend(rights);
+        self
+    }
+
+    /// What it may do in a system of these streams and consumers, which are those of every worker.
+    pub fn permissions(&self, system: &Topology) -> Permissions {
+        let mut permissions = Permissions::of_user(&user_of(self.name), system);
+        permissions.consume(&self.topology);
+        for role in &self.roles {
+            match role {
+                Role::Step { plan, step, .. } => permissions.step(plan, *step),
+                Role::Owner { plan, .. } => permissions.own(plan),
+                Role::Handler { name, kind, .. } => permissions.handle(name, kind),
+                Role::Service { .. } => {}
+            }
+        }
+        for right in &self.rights {
+            permissions.add(right, system);
+        }
+        permissions
+    }
+
     /// The streams, and the consumers that this worker needs.
     pub fn topology(&self, replicas: usize) -> Topology {
         Topology {
@@ -217,11 +247,13 @@ impl Worker {
         let (name, link) = (self.name, nats.link());
         let (halt, stop) = halting(stop);
         let mut tasks = JoinSet::new();
-        let probes_are_served = probes.is_some();
+        // Somebody may ask to the end: they are served outside of the tasks that a drain waits for.
+        let mut asked = JoinSet::new();
+        let lag_is_shown = probes.is_some() || args.otlp.takes_metrics();
         if let Some(listener) = probes {
-            tasks.spawn(serve_probes(listener, nats.clone(), stop.clone()));
+            asked.spawn(health::serve(listener, nats.clone(), stop.clone()));
         }
-        let watched = probes_are_served.then(Vec::new);
+        let watched = lag_is_shown.then(Vec::new);
         let mut crew = Crew {
             watched,
             nats,
@@ -245,7 +277,7 @@ impl Worker {
         let mut failed = None;
         tokio::select! {
             () = ended(name, &mut tasks, &halt, &mut failed) => {}
-            () = late => tracing::warn!(worker = name, left = tasks.len(), "drain limit reached; nats does not answer"),
+            () = late => tracing::warn!(worker = name, left = tasks.len(), "drain limit reached; what is left is given up, and comes again"),
         }
         // What was acknowledged last may still be in the client's buffer, or nowhere to be sent to.
         match timeout(GRACE, nats.client.flush()).await {
@@ -365,6 +397,7 @@ impl Role {
                 retry,
                 handler,
             } => {
+                let plan = faults::version(link, plan);
                 let consumers = step_consumers(&plan, step);
                 employer.employ(
                     consumers,
@@ -383,6 +416,7 @@ impl Role {
                 accept,
                 deadline,
             } => {
+                let plan = faults::version(link, plan);
                 let consumers = owner_consumers(&plan);
                 let retry = Retry::default();
                 employer.employ(
@@ -461,11 +495,4 @@ impl Employ for Crew<'_> {
         let (nats, stop) = (self.nats.clone(), self.stop.clone());
         self.tasks.spawn(serve(name, service, nats, stop));
     }
-}
-
-async fn serve_probes(listener: TcpListener, nats: Nats, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    if let Err(error) = health::serve(listener, nats, stop).await {
-        tracing::error!(%error, "the probes are not served any more");
-    }
-    Ok(())
 }

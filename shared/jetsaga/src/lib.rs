@@ -23,11 +23,11 @@ mod macros;
 pub use anyhow;
 pub use clap;
 pub use engine::{
-    self, Aggregates, AppendError, BuildError, CommandError, Compensate, ConnectError, Difference, Effect,
-    EngineArgs, Entry, Expected, Feed, FeedError, Freshness, Handler, Heard, Journal, JournalInfo, Letter,
-    Letters, Metrics, Moment, Nats, Numbered, Outcome, Perform, ReadError, Recorded, Service, Serving,
-    Settled, Topology, Vault, VaultError, Worker, done, duration, launch, launch_from, now, on_signal,
-    refuse, start_telemetry, subject,
+    self, Aggregates, AppendError, BuildError, CommandError, Compensate, ConnectError, ConnectionArgs,
+    Difference, Effect, EngineArgs, Entry, Expected, Feed, FeedError, Freshness, Handler, Heard, Hidden,
+    Journal, JournalInfo, Letter, Letters, Metrics, Moment, Nats, Numbered, Outcome, Perform, ReadError,
+    Recorded, Right, Service, Serving, Settled, Topology, Vault, VaultError, Worker, done, duration, launch,
+    launch_from, now, on_signal, refuse, start_telemetry, subject,
 };
 pub use saga::{
     self, Aggregate, Decision, EffectKey, Entity, EntityError, Event, EventId, Fact, Facts, Inputs,

@@ -1,8 +1,8 @@
 use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, Column as _, Executor as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction,
-    TypeInfo as _, ValueRef as _,
+    AssertSqlSafe, Column as _, ConnectOptions as _, Executor as _, PgPool, Postgres, Row as _, Sqlite,
+    SqlitePool, Transaction, TypeInfo as _, ValueRef as _,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
     query::Query,
     sqlite::{
@@ -10,6 +10,8 @@ use sqlx::{
         SqliteSynchronous,
     },
 };
+
+use tokio::time::timeout;
 
 use crate::{DatabaseError, Type, Value};
 
@@ -51,21 +53,26 @@ impl Database {
     /// # Errors
     /// When the URL is none, or the database does not answer.
     pub async fn open(url: &str) -> Result<Self, DatabaseError> {
-        let wrong = |why: String| DatabaseError::Url {
-            url: without_password(url),
-            why,
-        };
         match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => {
-                let options = SqliteConnectOptions::from_str(url).map_err(|e| wrong(e.to_string()))?;
+                let options = SqliteConnectOptions::from_str(url).map_err(|why| wrong(url, why))?;
                 Ok(Self(sqlite(options).await?))
             }
-            Some("postgres" | "postgresql") => {
-                let options = PgConnectOptions::from_str(url).map_err(|e| wrong(e.to_string()))?;
-                Ok(Self(postgres(options).await?))
-            }
-            _ => Err(wrong("it begins with neither sqlite: nor postgres:".to_owned())),
+            Some("postgres" | "postgresql") => Ok(Self(postgres(postgres_at(url)?).await?)),
+            _ => Err(wrong(url, "it begins with neither sqlite: nor postgres:")),
         }
+    }
+
+    /// Has every connection that is made from now on go to this URL of PostgreSQL: the same database, under another password
+    /// or at another place. Connections that there are stay. A file of SQLite stays where it is.
+    ///
+    /// # Errors
+    /// When the URL is none of PostgreSQL.
+    pub fn readdress(&self, url: &str) -> Result<(), DatabaseError> {
+        if let Pools::Postgres(pool) = &self.0 {
+            pool.set_connect_options(postgres_at(url)?);
+        }
+        Ok(())
     }
 
     /// The rows that one query finds; its parameters are `$1`, `$2`, … It sees one state of the database.
@@ -161,14 +168,29 @@ async fn sqlite(options: SqliteConnectOptions) -> Result<Pools, DatabaseError> {
     Ok(Pools::Sqlite { writer, readers })
 }
 
-async fn postgres(options: PgConnectOptions) -> Result<Pools, DatabaseError> {
-    let options = options
+fn postgres_at(url: &str) -> Result<PgConnectOptions, DatabaseError> {
+    let options = PgConnectOptions::from_str(url).map_err(|why| wrong(url, why))?;
+    Ok(options
         .application_name("jetsaga")
-        .options([("synchronous_commit", "off"), ("client_min_messages", "warning")]);
+        .options([("synchronous_commit", "off"), ("client_min_messages", "warning")]))
+}
+
+async fn postgres(options: PgConnectOptions) -> Result<Pools, DatabaseError> {
     let pool = PgPoolOptions::new()
         .acquire_timeout(ACQUIRE)
         .max_connections(READERS);
-    Ok(Pools::Postgres(pool.connect_with(options).await?))
+    match pool.connect_with(options.clone()).await {
+        // The pool tries again and again, and does not say what came of it.
+        Err(sqlx::Error::PoolTimedOut) => Err(DatabaseError::Absent {
+            place: format!("{}:{}", options.get_host(), options.get_port()),
+            why: match timeout(ACQUIRE, options.connect()).await {
+                Ok(Ok(_)) => "it takes longer than 10 s to let somebody in".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "nothing comes back".to_owned(),
+            },
+        }),
+        made => Ok(Pools::Postgres(made?)),
+    }
 }
 
 fn bind_sqlite<'q>(
@@ -243,16 +265,18 @@ const fn type_of(value: &Value) -> Type {
     }
 }
 
-/// The URL as it may be shown.
+fn wrong(url: &str, why: impl ToString) -> DatabaseError {
+    DatabaseError::Url {
+        url: without_password(url),
+        why: why.to_string(),
+    }
+}
+
+/// The URL as far as it may be shown: a file holds no password.
 fn without_password(url: &str) -> String {
-    let Some((front, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    match rest.split_once('@') {
-        Some((who, place)) => format!(
-            "{front}://{}:…@{place}",
-            who.split(':').next().unwrap_or_default()
-        ),
-        None => url.to_owned(),
+    match url.split_once(':') {
+        Some(("sqlite", _)) => url.to_owned(),
+        Some((scheme @ ("postgres" | "postgresql"), _)) => format!("{scheme}://…"),
+        _ => "…".to_owned(),
     }
 }

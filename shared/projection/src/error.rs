@@ -15,6 +15,14 @@ pub enum DatabaseError {
         /// What is wrong with it.
         why: String,
     },
+    /// Nobody is there.
+    #[error("no database answers at {place}: {why}")]
+    Absent {
+        /// Host and port.
+        place: String,
+        /// What became of a try.
+        why: String,
+    },
     /// It does not answer, or not as it should.
     #[error("the database failed: {0}")]
     Failed(#[from] sqlx::Error),

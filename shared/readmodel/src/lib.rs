@@ -4,6 +4,8 @@
 //! [`projections`] are the rules; [`ReadModel`] asks. No table holds a name, an address or any other personal data: a
 //! customer is an id, counts and times.
 
+mod address;
+
 mod customers;
 mod orders;
 mod placed;
@@ -18,6 +20,7 @@ mod rows;
 
 use projection::Projection;
 
+pub use address::{ADDRESS, address, address_in, follow_address};
 pub use customers::Customers;
 pub use day::{Day, DayError};
 pub use model::{NotYet, QueryError, ReadModel};

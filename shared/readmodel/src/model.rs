@@ -65,6 +65,11 @@ impl ReadModel {
         Ok(Self { store })
     }
 
+    /// The database that it is in.
+    pub const fn database(&self) -> &Database {
+        self.store.database()
+    }
+
     /// Makes sure that it was made from this journal.
     ///
     /// # Errors

@@ -11,7 +11,8 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + Send + Sync + 'stati
     /// The `kind` token of its subjects.
     const KIND: &'static str;
     /// The version of the shapes that this code writes. What is older is brought up by [`Self::upcast`] when it is read;
-    /// what is newer is left to newer code.
+    /// what is newer is left to newer code. Raise it with every change of a shape, a new field of the state included: under
+    /// the same version older code would not carry that field on.
     const VERSION: u32 = 1;
     /// What can happen to it: one variant for each event type, see [`crate::one_of!`].
     type Event: Facts;

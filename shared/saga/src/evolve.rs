@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Dependency, Direction, Event, Kind, Outcome, Plan, Start, State, Status, StepIx, StepState, StepStatus,
-    Stuck, Token, Turn,
+    Dependency, Direction, Event, Kind, More, Outcome, Plan, Start, State, Status, StepIx, StepState,
+    StepStatus, Stuck, Token, Turn,
 };
 
 /// Event type of a step that made no progress within its limits. Every saga has it.
@@ -110,6 +110,7 @@ impl<S> Fold<'_, S> {
                 accepted_at: self.event.accepted_at,
                 deadline: self.event.deadline,
                 payload: self.event.payload.clone(),
+                more: More::default(),
             },
             turned: None,
             steps: self
@@ -117,6 +118,7 @@ impl<S> Fold<'_, S> {
                 .steps()
                 .map(|(_, s)| (s.name.clone(), StepState::default()))
                 .collect(),
+            more: More::default(),
         };
         self.open_what_is_ready(&mut state);
         state
@@ -201,6 +203,7 @@ impl<S> Fold<'_, S> {
             direction: stuck.direction,
             since: self.event.timestamp,
             reason: stuck.reason,
+            more: More::default(),
         });
         Ok(())
     }
@@ -215,6 +218,7 @@ impl<S> Fold<'_, S> {
                 .reason
                 .clone()
                 .unwrap_or_else(|| self.event.event_type.to_string()),
+            more: More::default(),
         });
     }
 
@@ -244,6 +248,7 @@ impl<S> Fold<'_, S> {
             reason: self.event.reason.clone(),
             payload: None,
             traceparent: self.event.traceparent.clone(),
+            more: More::default(),
         }
     }
 

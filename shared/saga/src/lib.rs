@@ -16,6 +16,7 @@ mod diagram;
 mod entity;
 mod event;
 mod evolve;
+mod more;
 mod personal;
 mod plan;
 mod retry;
@@ -33,6 +34,7 @@ pub use diagram::mermaid;
 pub use entity::{Entity, EntityError};
 pub use event::{Event, EventId, Payload};
 pub use evolve::{EvolveError, STEP_STUCK, StepStuck, evolve};
+pub use more::More;
 pub use personal::{Personal, True};
 pub use plan::{Dependency, Kind, Plan, PlanError, PlanSpec, StepIx, StepPlan, StepSpec};
 pub use retry::{Next, Retry};
@@ -40,6 +42,14 @@ pub use state::{Direction, Outcome, Start, State, Status, StepState, StepStatus,
 pub use timestamp::{Timestamp, TimestampError};
 pub use token::{EffectKey, Token, TokenError};
 pub use why_not::why_not;
+
+/// What [`carries_more!`] expands to needs these.
+#[doc(hidden)]
+pub mod __private {
+    pub use serde;
+
+    pub use crate::more::Name;
+}
 
 /// Why JSON could not be read or written.
 pub type JsonError = serde_json::Error;

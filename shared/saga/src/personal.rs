@@ -1,11 +1,14 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// A value about a person, which can be erased for good without breaking the chain of events.
 ///
 /// In memory it is what it is. Where the engine writes it, it stands sealed under a key of its entity; once that key is
 /// deleted, everybody reads [`Personal::Erased`], in events of any age and in the bucket. As JSON it is
-/// `{"personal": …}` before it is sealed, `{"sealed": "…"}` in the journal, and `{"erased": true}` afterwards.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `{"personal": …}` before it is sealed, `{"sealed": "…"}` in the journal, and `{"erased": true}` afterwards. `{:?}` does
+/// not show it, so that it comes into no log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Personal<T> {
     /// It is known.
@@ -43,6 +46,15 @@ impl<T> Personal<T> {
     }
 }
 
+impl<T> fmt::Debug for Personal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Known { .. } => "Personal(known)",
+            Self::Erased { .. } => "Personal(erased)",
+        })
+    }
+}
+
 impl From<True> for bool {
     fn from(_: True) -> Self {
         true
@@ -61,6 +73,13 @@ impl TryFrom<bool> for True {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_not_shown_to_whoever_debugs() {
+        let known = Personal::new("a@example.org".to_owned());
+        assert_eq!(format!("{known:?}"), "Personal(known)");
+        assert_eq!(format!("{:?}", Personal::<String>::ERASED), "Personal(erased)");
+    }
 
     #[test]
     fn it_reads_what_it_writes() {

@@ -10,7 +10,8 @@ use reqwest::Client;
 use serde_json::Value;
 use tokio::{task::JoinSet, time::sleep};
 
-use super::{ports, proxy::Proxy, slot::Slot, target::WORKERS, verdict::LEDGER};
+use super::{proxy::Proxy, slot::Slot, target::WORKERS, verdict::LEDGER};
+use crate::harness::ports;
 
 /// The workers, two replicas of each, and the payment provider: real processes, each behind proxies of its own. They
 /// end with this value.

@@ -11,8 +11,6 @@ mod target;
 
 mod schedule;
 
-mod cluster;
-mod ports;
 mod proxy;
 mod slot;
 

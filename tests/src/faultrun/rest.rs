@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use jetsaga_cli::record::bucket_at;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -58,10 +59,11 @@ async fn left(site: &Site) -> Result<Option<String>> {
             scheduled.len()
         )));
     }
-    let bucket = site.api("STREAM.INFO.KV_STATE", &Value::Null).await?;
-    let lag = bucket["sources"][0]["lag"]
+    let journal = site.api("STREAM.INFO.EVENTS", &Value::Null).await?;
+    let last = journal["state"]["last_seq"]
         .as_u64()
-        .context("KV_STATE has no source")?;
+        .context("EVENTS has no last sequence")?;
+    let lag = last.saturating_sub(bucket_at(&site.js).await?);
     Ok((lag > 0).then(|| format!("the bucket is {lag} events behind")))
 }
 

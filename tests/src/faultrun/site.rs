@@ -10,11 +10,11 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{
-    cluster::Cluster,
     fleet::{Fleet, Manner},
     orders::PRODUCTS,
     persist::persist,
 };
+use crate::harness::{Cluster, Shape};
 
 /// All that a run is done to. Every process ends with this value.
 pub(super) struct Site {
@@ -52,10 +52,10 @@ impl Site {
     /// # Errors
     /// Names what did not start.
     pub(super) async fn start(manner: &Manner<'_>) -> Result<Arc<Self>> {
-        let cluster = Cluster::start(&manner.dir.join("nats")).await?;
+        let cluster = Cluster::start(&manner.dir.join("nats"), Shape::ThreeThatHide).await?;
         let client = connect(&cluster).await?;
         let js = jetstream::new(client.clone());
-        let url = url(&cluster)?;
+        let url = cluster.url();
         persist("the streams are made", SETTLING, || provision(&url)).await?;
         let fleet = Fleet::start(manner, &cluster.addresses()).await?;
         Ok(Arc::new(Self {
@@ -68,11 +68,8 @@ impl Site {
     }
 
     /// Where a client finds one of the servers.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub(super) fn url(&self) -> Result<String> {
-        url(&self.cluster)
+    pub(super) fn url(&self) -> String {
+        self.cluster.url()
     }
 
     /// Asks the JetStream API.
@@ -120,14 +117,6 @@ pub(super) async fn publish(
         }),
         (None, None) => Err(lost(&"an answer without a sequence")),
     }
-}
-
-fn url(cluster: &Cluster) -> Result<String> {
-    let addresses = cluster.addresses();
-    Ok(format!(
-        "nats://{}",
-        addresses.first().context("there are three nodes")?
-    ))
 }
 
 /// A plain connection to the cluster that finds another server when its own dies.

@@ -25,7 +25,7 @@ pub(super) const LEDGER: &str = "provider-ledger.jsonl";
 /// # Errors
 /// When something cannot be read or written.
 pub(super) async fn record(site: &Site, dir: &Path, at_rest: bool) -> Result<()> {
-    let nats = Nats::connect(&site.url()?, "recorder").await?;
+    let nats = Nats::connect(&site.url(), "recorder").await?;
     let live = Live::open(&nats, Ledger::File(dir.join(LEDGER)), at_rest).await?;
     let mut folder = Folder::create(dir, live.scope())?;
     live.read(&mut folder).await?;

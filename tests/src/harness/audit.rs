@@ -8,7 +8,9 @@ use checkout::{
 use jetsaga::{Plan, Recorded, State, Status, saga::evolve};
 use jetsaga_cli::record::{Ledger, Live, until_rest};
 
-use super::{PATIENCE, System, until};
+use serde_json::Value;
+
+use super::{PATIENCE, System, clean, until};
 
 /// The event types of a history, in their order.
 pub fn types(history: &[Recorded<State>]) -> Vec<&str> {
@@ -19,7 +21,7 @@ pub fn types(history: &[Recorded<State>]) -> Vec<&str> {
 }
 
 /// A history is one chain: each event rests on the one before it, no type comes twice, and folding the payloads
-/// again gives the state that each event carries.
+/// again gives the state that each event carries, or what newer code made of it.
 ///
 /// # Errors
 /// Names the event that breaks it.
@@ -46,7 +48,7 @@ pub fn chained(history: &[Recorded<State>]) -> Result<()> {
         )
         .with_context(|| name.clone())?;
         ensure!(
-            state == event.state,
+            event.state.extends(&state),
             "{name} carries {:?}, but it folds to {state:?}",
             event.state
         );
@@ -60,18 +62,33 @@ pub fn chained(history: &[Recorded<State>]) -> Result<()> {
 ///
 /// # Errors
 /// Names the order and what is wrong with it.
-pub async fn audit(system: &System, ids: &[String]) -> Result<usize> {
+pub async fn audit<S>(system: &System<S>, ids: &[String]) -> Result<usize> {
     let completed = audit_orders(system, ids).await?;
     let report = system.report().await?;
     ensure!(report.holds(), "{report}");
     Ok(completed)
 }
 
-/// The same without the books, where something was done to the journal that they are right to find fault with.
+/// The same of a system at rest: all of these orders but `refused` are completed, their money is kept and no other, nothing
+/// was buried, and `fsck` finds nothing. Returns what it counted.
+///
+/// # Errors
+/// Names what is not so.
+pub async fn ended_well<S>(system: &System<S>, ids: &[String], refused: usize) -> Result<Value> {
+    let completed = audit(system, ids).await?;
+    ensure!(completed == ids.len() - refused, "{completed} are completed");
+    let books = system.provider.books().await?;
+    ensure!(books.charges - books.refunds == completed as u64, "{books:?}");
+    ensure!(system.letters.list().await?.is_empty(), "there are letters");
+    let report = clean(system, &["--at-rest"]).await?;
+    Ok(report["counts"].clone())
+}
+
+/// What [`audit`] says without the books, where something was done to the journal that they are right to find fault with.
 ///
 /// # Errors
 /// Names the order and what is wrong with it.
-pub async fn audit_orders(system: &System, ids: &[String]) -> Result<usize> {
+pub async fn audit_orders<S>(system: &System<S>, ids: &[String]) -> Result<usize> {
     let (mut completed, mut total) = (0, 0);
     for id in ids {
         let history = system.history(id).await?;
@@ -103,7 +120,7 @@ pub async fn audit_orders(system: &System, ids: &[String]) -> Result<usize> {
     Ok(completed)
 }
 
-impl System {
+impl<S> System<S> {
     /// Waits until nothing is under way, and returns what the books say of everything that happened.
     ///
     /// # Errors

@@ -3,7 +3,7 @@ use jetsaga::{
     EngineArgs, Nats, Worker,
     clap::{Args as _, Command, FromArgMatches as _},
 };
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::{process::Command as ProcessCommand, sync::watch, task::JoinHandle, time::timeout};
 
 use super::{PATIENCE, System};
 
@@ -61,7 +61,7 @@ impl Running {
     }
 }
 
-impl System {
+impl<S> System<S> {
     /// The worker of this role, as its process would build it.
     ///
     /// # Errors
@@ -105,6 +105,43 @@ impl System {
                 .await
             }
         }
+    }
+
+    /// Has `tool`, which is `jetsaga` or another build of it, run a worker of this role as a process of its own.
+    pub fn as_process(&self, role: Role, mut tool: ProcessCommand) -> ProcessCommand {
+        let (name, flag, value) = match role {
+            Role::Order => ("order", "--order-deadline", "15m"),
+            Role::Payment => ("payment", "--payment-provider-url", &*self.provider.url),
+            Role::Inventory => ("inventory", "--handler-limit", "20s"),
+            Role::Shipping => ("shipping", "--shipping-refused-zips", "00000"),
+            Role::Notifier => ("notifier", "--concurrency", "64"),
+        };
+        tool.args([
+            "worker",
+            name,
+            "--nats-url",
+            &self.url,
+            "--provision",
+            flag,
+            value,
+        ]);
+        if role == Role::Notifier {
+            tool.arg("--notifier-file").arg(self.notices());
+        }
+        tool
+    }
+
+    /// Makes the consumers of these roles, as whoever installs them would. To a scaler one that is missing is as far behind
+    /// as its stream is long.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub async fn provision(&self, roles: &[Role]) -> Result<()> {
+        for role in roles {
+            let worker = self.worker(*role, &self.nats).await?;
+            worker.topology(1).ensure(&self.nats).await?;
+        }
+        Ok(())
     }
 
     /// Starts a replica of this role.

@@ -26,10 +26,22 @@ pub struct Process {
 /// # Errors
 /// When it is not built.
 pub fn jetsaga() -> Result<Command> {
+    built("jetsaga").context("build it first: cargo build -p jetsaga-cli --bin jetsaga")
+}
+
+/// The same tool as the tests build it: its workers do what the environment makes a script of.
+///
+/// # Errors
+/// When it is not built.
+pub fn fleet() -> Result<Command> {
+    built("fleet").context("build it first: cargo build -p jetsaga-tests --bins")
+}
+
+fn built(name: &str) -> Result<Command> {
     let test = std::env::current_exe()?;
-    let binary: Option<PathBuf> = test.ancestors().nth(2).map(|profile| profile.join("jetsaga"));
+    let binary: Option<PathBuf> = test.ancestors().nth(2).map(|profile| profile.join(name));
     let binary = binary.filter(|binary| binary.is_file());
-    let binary = binary.context("build it first: cargo build -p jetsaga-cli --bin jetsaga")?;
+    let binary = binary.with_context(|| format!("there is no binary {name}"))?;
     let mut command = Command::new(binary);
     command
         .env_clear()

@@ -1,3 +1,4 @@
+use engine::use_ring;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -39,6 +40,7 @@ impl Provider {
     /// # Errors
     /// When there is no port, or no client can be made.
     pub async fn start(dir: &Path) -> Result<Self> {
+        use_ring();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();

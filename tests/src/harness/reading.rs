@@ -30,7 +30,7 @@ pub fn step(state: &State, name: &str) -> StepStatus {
         .map_or(StepStatus::Waiting, |step| step.status)
 }
 
-impl System {
+impl<S> System<S> {
     /// The subjects of one order's saga.
     ///
     /// # Errors

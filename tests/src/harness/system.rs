@@ -1,4 +1,7 @@
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use async_nats::{HeaderMap, jetstream};
@@ -8,10 +11,10 @@ use jetsaga_cli::NatsServer;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{PATIENCE, Provider, Role, Running};
+use super::{Cluster, PATIENCE, Provider, Role, Running, Shape, until};
 
-/// A nats-server with the streams on it; a test starts the workers, which bring their consumers.
-pub struct System {
+/// A nats-server, or a [`Cluster`], with the streams on it; a test starts the workers, which bring their consumers.
+pub struct System<S = NatsServer> {
     /// A plain connection that knows nothing of Jetsaga.
     pub client: async_nats::Client,
     /// JetStream on it.
@@ -26,8 +29,10 @@ pub struct System {
     pub provider: Provider,
     /// The deadline that order workers write into orders.
     pub order_deadline: Duration,
+    /// Where clients connect.
+    pub url: String,
     /// The server; it ends with this value, before its directory goes.
-    pub server: NatsServer,
+    pub server: S,
     dir: TempDir,
 }
 
@@ -39,20 +44,11 @@ impl System {
     pub async fn bare() -> Result<Self> {
         let dir = TempDir::new()?;
         let server = NatsServer::start(&dir.path().join("nats"), 0).await?;
-        let client = async_nats::connect(server.url()).await?;
-        let nats = Nats::connect(&server.url(), "operator").await?;
-        Topology::new(1).ensure(&nats).await?;
-        Ok(Self {
-            js: jetstream::new(client.clone()),
-            client,
-            journal: Journal::new(&nats),
-            letters: Letters::new(&nats),
-            nats,
-            provider: Provider::start(dir.path()).await?,
-            order_deadline: Duration::from_secs(15 * 60),
-            server,
-            dir,
-        })
+        let url = server.url();
+        let provider = Provider::start(dir.path()).await?;
+        let system = Self::with(server, url, provider, dir).await?;
+        Topology::new(1).ensure(&system.nats).await?;
+        Ok(system)
     }
 
     /// A system in which the checkout runs and its two products are in stock, 1,000 each. The workers run for as
@@ -68,13 +64,75 @@ impl System {
         let running = system.start_all(&Role::CHECKOUT).await?;
         Ok((system, running))
     }
+}
+
+impl System<Cluster> {
+    /// The same as [`System::bare`] on such servers, with replicas on all of them.
+    ///
+    /// # Errors
+    /// As [`System::bare`].
+    pub async fn on(shape: Shape) -> Result<Self> {
+        let dir = TempDir::new()?;
+        let server = Cluster::start(&dir.path().join("nats"), shape).await?;
+        let url = server.url();
+        let provider = Provider::start(dir.path()).await?;
+        let system = Self::with(server, url, provider, dir).await?;
+        // The first streams of a cluster may find no leader yet.
+        until("the streams are made", async || {
+            let made = Topology::new(shape.nodes()).ensure(&system.nats).await;
+            Ok(made.ok())
+        })
+        .await?;
+        Ok(system)
+    }
+}
+
+impl<S> System<S> {
+    async fn with(server: S, url: String, provider: Provider, dir: TempDir) -> Result<Self> {
+        let client = async_nats::connect(&url).await?;
+        let nats = Nats::connect(&url, "operator").await?;
+        Ok(Self {
+            js: jetstream::new(client.clone()),
+            client,
+            journal: Journal::new(&nats),
+            letters: Letters::new(&nats),
+            nats,
+            provider,
+            order_deadline: Duration::from_secs(15 * 60),
+            url,
+            server,
+            dir,
+        })
+    }
+
+    /// Ends the server, whose store is never looked at again, and goes on with what `start` makes of a new folder: the
+    /// world outside, here the payment provider, has seen all that happened before.
+    ///
+    /// # Errors
+    /// When the new one does not start or does not answer.
+    pub async fn moved<T>(self, start: impl AsyncFnOnce(&Path) -> Result<(T, String)>) -> Result<System<T>> {
+        let Self {
+            server,
+            provider,
+            dir,
+            ..
+        } = self;
+        drop(server);
+        let (server, url) = start(&dir.path().join("another")).await?;
+        System::with(server, url, provider, dir).await
+    }
+
+    /// A folder that goes with the system.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
 
     /// Another connection, for a worker.
     ///
     /// # Errors
     /// When the server does not answer.
     pub async fn connect(&self) -> Result<Nats> {
-        Ok(Nats::connect(&self.server.url(), "worker").await?)
+        Ok(Nats::connect(&self.url, "worker").await?)
     }
 
     /// Where the notifier writes.

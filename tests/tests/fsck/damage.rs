@@ -6,9 +6,9 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::stream;
 use jetsaga::{
     anyhow::{self, Context as _},
-    subject::KV_STATE,
+    subject::{EVENTS, KV_STATE},
 };
-use jetsaga_tests::harness::System;
+use jetsaga_tests::harness::{Cluster, System};
 use serde_json::{Value, json};
 
 /// Takes the first line with these words out of a file.
@@ -51,5 +51,22 @@ pub(crate) async fn forge(system: &System, what: &str, id: &str, like: &str) -> 
             body.to_string(),
         )
         .await?;
+    Ok(())
+}
+
+/// Takes away the consumer by which the server fills the bucket. The server misses it after ten seconds, and says
+/// meanwhile that the bucket lags by nothing.
+pub(crate) async fn stop_filling(system: &System<Cluster>) -> anyhow::Result<()> {
+    let monitor = system.server.monitors()[0];
+    let url = format!("http://{monitor}/jsz?accounts=true&consumers=true&config=true&direct-consumers=true");
+    let said: Value = reqwest::get(url).await?.json().await?;
+    let streams = said["account_details"][0]["stream_detail"].as_array();
+    let mut streams = streams.context("no streams")?.iter();
+    let events = streams
+        .find(|stream| stream["name"] == EVENTS)
+        .context("no EVENTS")?;
+    let filling = events["direct_consumer_detail"][0]["name"].as_str();
+    let filling = filling.context("nothing fills the bucket")?;
+    system.js.delete_consumer_from_stream(filling, EVENTS).await?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use jetsaga::{
     subject::{KV_STATE, RETRY, TIMERS},
 };
 use jetsaga_cli::record;
-use jetsaga_tests::harness::{Role, System, jetsaga, order, until};
+use jetsaga_tests::harness::{Process, Role, Shape, System, jetsaga, order, until};
 use serde_json::json;
 use tool::{checker, clean, fifty, fsck, sentences};
 
@@ -148,6 +148,59 @@ async fn a_wrong_bucket_is_rebuilt_unless_it_knows_more_than_the_journal() {
     system.place(&order("ORD-99")).await.unwrap();
     system.until_final("ORD-99").await.unwrap();
     clean(&system, &[]).await.unwrap();
+}
+
+/// Waits until a worker says so of how many seconds the bucket has not been filled for.
+async fn until_unread(probes: &str, so: impl Fn(u64) -> bool) -> anyhow::Result<()> {
+    until("a worker says how long the bucket was not filled", async || {
+        let text = reqwest::get(format!("{probes}/metrics")).await?.text().await?;
+        let name = "jetsaga_bucket_unread_seconds{bucket=\"STATE\"} ";
+        let value = text.lines().find_map(|line| line.strip_prefix(name));
+        Ok(value
+            .and_then(|value| value.parse().ok())
+            .filter(|it| so(*it))
+            .map(drop))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_filled_just_now_is_seen_and_waited_for() {
+    let system = System::on(Shape::Alone).await.unwrap();
+    for sku in ["PROD-A1", "PROD-B2"] {
+        system.stock(sku, 10).await.unwrap();
+    }
+    let roles = [Role::Payment, Role::Inventory, Role::Shipping];
+    let _workers = system.start_all(&roles).await.unwrap();
+    let mut command = system.as_process(Role::Order, jetsaga().unwrap());
+    let worker = Process::start(command.args(["--http-listen", "127.0.0.1:0"])).unwrap();
+    let address = worker.until_said("probes are served address=").await.unwrap();
+    let probes = format!("http://{address}");
+    system.place(&order("ORD-1")).await.unwrap();
+    system.until_final("ORD-1").await.unwrap();
+    until("the bucket is filled", async || {
+        let at = record::bucket_at(&system.js).await?;
+        Ok((at == system.journal_end().await?).then_some(()))
+    })
+    .await
+    .unwrap();
+    until_unread(&probes, |seconds| seconds <= 2).await.unwrap();
+
+    damage::stop_filling(&system).await.unwrap();
+    system.place(&order("ORD-2")).await.unwrap();
+    system.until_final("ORD-2").await.unwrap();
+    record::until_rest(&system.nats, Duration::from_secs(30))
+        .await
+        .unwrap();
+    let missing = system.journal_end().await.unwrap() - record::bucket_at(&system.js).await.unwrap();
+    assert!(missing > 0);
+    let (held, shown) = tokio::join!(
+        clean(&system, &["--at-rest"]),
+        until_unread(&probes, |seconds| seconds >= 5),
+    );
+    held.unwrap();
+    shown.unwrap();
+    until_unread(&probes, |seconds| seconds <= 2).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,28 +2,12 @@
 
 use std::{path::Path, process::Output, time::Duration};
 
-use jetsaga::anyhow::{self, Context as _};
+use jetsaga::anyhow;
 use jetsaga_cli::record;
-use jetsaga_tests::harness::{Running, System, jetsaga, order, order_with};
-use serde_json::{Value, json};
+use jetsaga_tests::harness::{Running, System, order, order_with};
+pub(crate) use jetsaga_tests::harness::{clean, fsck};
+use serde_json::Value;
 use tokio::process::Command;
-
-/// What `jetsaga fsck` says: whether it exits with 0, and its report.
-pub(crate) async fn fsck(system: &System, flags: &[&str]) -> anyhow::Result<(bool, Value)> {
-    let mut command = jetsaga()?;
-    command.args(["--json", "--nats-url", &system.server.url(), "fsck"]);
-    command.env("PAYMENT_PROVIDER_URL", &system.provider.url);
-    let run = command.args(flags).output().await?;
-    let said = String::from_utf8_lossy(&run.stderr).into_owned();
-    let report = serde_json::from_slice(&run.stdout).with_context(|| said)?;
-    Ok((run.status.success(), report))
-}
-
-pub(crate) async fn clean(system: &System, flags: &[&str]) -> anyhow::Result<Value> {
-    let (fine, report) = fsck(system, flags).await?;
-    anyhow::ensure!(fine && report["violations"] == json!([]), "{report:#}");
-    Ok(report)
-}
 
 /// Each violation in a line.
 pub(crate) fn sentences(report: &Value) -> Vec<String> {

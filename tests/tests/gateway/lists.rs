@@ -21,6 +21,7 @@ async fn site(dir: &TempDir) -> Result<(System, Vec<Running>, Front)> {
     let nats = system.connect().await?;
     let args = projector::Args {
         database_url: database_url.clone(),
+        database_url_file: None,
     };
     let worker = projector::worker(args, nats.clone()).await?;
     running.push(system.start_worker(worker, nats).await?);

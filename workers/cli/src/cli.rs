@@ -1,12 +1,12 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use jetsaga::{Nats, Timestamp, Token};
+use jetsaga::{ConnectionArgs, Nats, Timestamp, Token};
 
 use crate::{
-    bench, contract, demo, dev, fsck, letters, operate,
+    backup, bench, contract, demo, dev, fsck, letters, nack, operate,
     output::{Output, nobody_listens},
-    past, place, probe, projection, show, stock, token, topology, watch, work,
+    past, place, probe, projection, show, stock, token, topology, users, watch, work,
 };
 
 /// Sagas on NATS JetStream: run the checkout, and see what it does.
@@ -17,14 +17,8 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     json: bool,
 
-    /// Where the nats-server is.
-    #[arg(
-        long,
-        global = true,
-        env = "JETSAGA_NATS_URL",
-        default_value = "nats://127.0.0.1:4222"
-    )]
-    nats_url: String,
+    #[command(flatten)]
+    connection: ConnectionArgs,
 
     #[command(subcommand)]
     command: Command,
@@ -90,6 +84,10 @@ enum Command {
     Resolve(operate::Resolve),
     /// Check that everything holds: journal, state bucket, money, stock and dead letters. Exit code 1 if not.
     Fsck(fsck::Args),
+    /// Take every stream and consumer into a folder, while the system works.
+    Backup(backup::Args),
+    /// Put a backup on a server that has none of its streams. One that was killed is repeated, and goes on where it was.
+    Restore(backup::RestoreArgs),
     /// List, show, redrive or drop dead letters.
     #[command(subcommand)]
     Letters(letters::Command),
@@ -115,6 +113,8 @@ enum Command {
     },
     /// Ask a worker how it is: exit code 0 if the address answers with success, as health checks want it.
     Probe(probe::Args),
+    /// Do nothing until a signal comes: what a container runs that is there for `kubectl exec`.
+    Idle,
     /// Measure what a saga costs, beside the same JetStream operations without the engine.
     Bench(bench::Args),
     /// Print the checkout as a Mermaid diagram.
@@ -125,6 +125,7 @@ enum Command {
 
 /// The whole tool: does what the command line says. Exit code 0 if it was done, 1 if not, 2 for a wrong line.
 pub fn main(line: Vec<OsString>) -> ExitCode {
+    jetsaga::engine::use_ring();
     // A worker has its own flags, some of which are called like the tool's.
     if line.get(1).is_some_and(|word| word == "worker")
         && let Some(name) = line
@@ -157,8 +158,9 @@ fn run(cli: Cli) -> ExitCode {
 
 async fn dispatch(cli: Cli) -> anyhow::Result<()> {
     let out = Output { json: cli.json };
-    let connect = async || Nats::connect(&cli.nats_url, "jetsaga").await;
-    let system = async || with_streams(connect().await?).await;
+    let connect = async |user| Nats::connect_with(&cli.connection, user).await;
+    let system_as = async |user| with_streams(connect(user).await?).await;
+    let system = async || system_as(users::OPERATOR).await;
     match cli.command {
         Command::Dev(args) => dev::run(args).await,
         Command::Demo(args) => interruptible(demo::run(args, out)).await,
@@ -172,16 +174,30 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
             time,
             sequence,
         } => past::at(&system().await?, &kind, &id, past::moment(time, sequence)?, out).await,
-        Command::Fsck(args) => fsck::run(&system().await?, args, out).await,
+        Command::Fsck(args) => fsck::run(&system_as(args.user()).await?, args, out).await,
+        Command::Backup(args) => backup::run(&system_as(users::KEEPER).await?, &args, out).await,
+        Command::Restore(args) => {
+            let nats = Nats::connect_to_restore(&cli.connection, users::KEEPER).await?;
+            backup::restore(&nats, &args, out).await
+        }
         Command::Cancel { id, reason } => operate::cancel(&system().await?, id, &reason, out).await,
         Command::Retry { id } => operate::retry(&system().await?, id, out).await,
         Command::Resolve(args) => operate::resolve(&system().await?, args, out).await,
         Command::Letters(command) => letters::run(&system().await?, command, out).await,
-        Command::Topology(command) => topology::run(&connect().await?, command, out).await,
-        Command::Projection(command) => projection::run(&system().await?, command, out).await,
+        Command::Topology(topology::Command::Users(args)) => users::run(&args, out),
+        Command::Topology(topology::Command::Nack(args)) => nack::run(&args, out),
+        Command::Topology(command) => topology::run(&connect(command.user()).await?, command, out).await,
+        Command::Projection(command) => {
+            projection::run(&system_as(users::PROJECTOR).await?, command, out).await
+        }
         Command::Token(command) => token::run(&command, out),
         Command::Stock(command) => stock::run(&system().await?, command, out).await,
         Command::Probe(args) => probe::run(&args, out).await,
+        Command::Idle => {
+            let mut stop = jetsaga::on_signal()?;
+            let _ = stop.wait_for(|stop| *stop).await; // a dropped sender stops as well
+            Ok(())
+        }
         Command::Bench(args) => interruptible(bench::run(args)).await,
         Command::Diagram => {
             let diagram = jetsaga::mermaid(&jetsaga::Plan::of::<checkout::Checkout>()?);

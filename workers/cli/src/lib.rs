@@ -14,10 +14,12 @@ pub mod record;
 mod demo;
 mod dev;
 
+mod backup;
 mod bench;
 mod contract;
 mod fsck;
 mod letters;
+mod nack;
 mod operate;
 mod past;
 mod place;
@@ -28,10 +30,15 @@ mod show;
 mod stock;
 mod token;
 mod topology;
+mod users;
 mod watch;
 mod work;
 
 pub use cli::main;
 pub use contract::documents as contract_documents;
+pub use nack::{documents as nack_documents, resources as nack_resources};
 pub use server::NatsServer;
-pub use system::{SystemArgs, topology as system_topology, workers as system_workers};
+pub use system::{
+    SystemArgs, topology as system_topology, workers as system_workers, written as written_topology,
+};
+pub use users::{FILE_OF_KEYS, configuration as users_configuration, make_keys, users as system_users};

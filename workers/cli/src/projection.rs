@@ -32,7 +32,7 @@ pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::R
                 bar.set_position(progress.done);
             };
             let begun = std::time::Instant::now();
-            projector::rebuild(nats, &database.database_url, &name, told).await?;
+            projector::rebuild(nats, &database.url()?, &name, told).await?;
             let (events, took) = (bar.position(), begun.elapsed());
             bar.finish_and_clear();
             out.print(
@@ -41,7 +41,7 @@ pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::R
             )
         }
         Command::Status { database } => {
-            for status in projector::status(nats, &database.database_url).await? {
+            for status in projector::status(nats, &database.url()?).await? {
                 out.print(&status, line)?;
             }
             Ok(())

@@ -1,4 +1,5 @@
-use jetsaga::{Nats, Topology, Worker};
+use checkout::Checkout;
+use jetsaga::{Nats, Plan, Token, Topology, Worker};
 
 use crate::output::sentence;
 
@@ -66,4 +67,22 @@ pub async fn topology(nats: &Nats, replicas: usize) -> anyhow::Result<Topology> 
         topology.consumers.extend(worker.topology(replicas).consumers);
     }
     Ok(topology)
+}
+
+/// The same, told without a server.
+///
+/// # Errors
+/// When the checkout is no plan.
+pub fn written(replicas: usize) -> anyhow::Result<Topology> {
+    let plan = Plan::of::<Checkout>()?;
+    let types = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| Token::new(name))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    Ok(Topology::new(replicas)
+        .with_saga(&plan)
+        .with_handler(inventory::SHIPPED, &plan.saga, &types(&inventory::HEARD)?)
+        .with_handler(notifier::NAME, &plan.saga, &types(&notifier::HEARD)?))
 }

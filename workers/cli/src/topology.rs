@@ -2,7 +2,7 @@ use clap::Subcommand;
 use jetsaga::{Difference, Nats, engine::replicas};
 use serde::Serialize;
 
-use crate::{output::Output, system};
+use crate::{nack, output::Output, system, users};
 
 /// What to do with the streams and consumers of the checkout.
 #[derive(Subcommand, Clone, Debug)]
@@ -19,6 +19,21 @@ pub(crate) enum Command {
         #[arg(long, env = "JETSAGA_REPLICAS", default_value = "1", value_parser = replicas)]
         replicas: usize,
     },
+    /// Print the users of the system, each with exactly the subjects that it needs, as a part of the nats-server's
+    /// configuration. Asks no server.
+    Users(users::Args),
+    /// Print it as resources of NACK, the controller that makes streams and consumers from Kubernetes. Asks no server.
+    Nack(nack::Args),
+}
+
+impl Command {
+    /// The user whose place it is.
+    pub(crate) const fn user(&self) -> &'static str {
+        match self {
+            Self::Ensure { .. } => users::TOPOLOGY,
+            Self::Diff { .. } | Self::Users(_) | Self::Nack(_) => users::OPERATOR,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -46,6 +61,8 @@ pub(crate) async fn run(nats: &Nats, command: Command, out: Output) -> anyhow::R
             anyhow::ensure!(differences.is_empty(), "{} differences", differences.len());
             Ok(())
         }
+        Command::Users(args) => users::run(&args, out),
+        Command::Nack(args) => nack::run(&args, out),
     }
 }
 

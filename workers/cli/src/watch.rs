@@ -1,9 +1,4 @@
-use async_nats::jetstream::{
-    self,
-    consumer::{DeliverPolicy, pull},
-};
-use futures_util::StreamExt as _;
-use jetsaga::{Event, Nats, State, Timestamp, Token, on_signal, subject};
+use jetsaga::{Event, Feed, JournalInfo, Nats, State, Token, on_signal};
 
 use crate::output::{Output, plain};
 
@@ -11,27 +6,15 @@ use crate::output::{Output, plain};
 pub(crate) async fn run(nats: &Nats, id: Option<&Token>, out: Output) -> anyhow::Result<()> {
     let mut stop = on_signal()?;
     let id = id.map_or("*", Token::as_str);
-    let stream: jetstream::stream::Stream<()> = nats.jetstream.get_stream_no_info(subject::EVENTS).await?;
-    let consumer = stream
-        .create_consumer(pull::OrderedConfig {
-            filter_subject: format!("evt.checkout.*.{id}"),
-            deliver_policy: DeliverPolicy::New,
-            ..pull::OrderedConfig::default()
-        })
-        .await?;
-    let mut messages = consumer.messages().await?;
+    let last = JournalInfo::read(nats).await?.last;
+    let mut feed = Feed::open(nats, &[format!("evt.checkout.*.{id}")], last).await?;
     loop {
-        let message = tokio::select! {
-            message = messages.next() => message,
+        let entry = tokio::select! {
+            entry = feed.next() => entry,
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
-        let Some(message) = message else {
-            anyhow::bail!("the stream of events ended")
-        };
-        let message = message?;
-        let info = message.info().map_err(anyhow::Error::from_boxed)?;
-        let stored_at = Timestamp::from(info.published);
-        let event: Event<State> = serde_json::from_slice(&message.payload)?;
+        let stored_at = entry.stored_at;
+        let event: Event<State> = serde_json::from_slice(&entry.body)?;
         out.print(&event, |event| {
             let Some(state) = &event.state else {
                 return String::new();

@@ -59,6 +59,7 @@ pub(crate) fn run(name: &str, args: &[OsString]) -> ExitCode {
 
 fn provider(line: impl Iterator<Item = OsString>) -> ExitCode {
     let args = provider::Args::parse_from(line);
+    provider::start_logs();
     let run = || -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {

@@ -65,6 +65,9 @@ impl Gateway {
             Some(url) => Some(read_model(url, &nats).await?),
             None => None,
         };
+        if let (Some(model), Some(file)) = (&model, &config.read_model_file) {
+            tokio::spawn(readmodel::follow_address(file.clone(), model.database().clone()));
+        }
         let counters = Counters::new();
         nats.metrics.extend(|registry| counters.register(registry));
         Ok(Self(Arc::new(Parts {

@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use jetsaga::{anyhow, clap, duration};
+use jetsaga::{Hidden, anyhow, clap, duration};
 
 /// Flags of the gateway.
 #[derive(clap::Args, Clone, Debug)]
@@ -19,8 +19,13 @@ pub struct Args {
     pub gateway_without_authentication: bool,
 
     /// Where the read model is, as the projector keeps it: `sqlite:PATH` or `postgres://…`. Without it there are no lists.
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true,
+        value_parser = Hidden::new("DATABASE_URL", readmodel::ADDRESS, readmodel::address))]
     pub database_url: Option<String>,
+
+    /// A file that holds the same, so that no environment shows a password; another address of PostgreSQL counts within five seconds, for new connections.
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
 
     /// How long a command waits for the answer of who decides on it: 10ms to 30s.
     #[arg(long, env = "GATEWAY_ANSWER_LIMIT", default_value = "3s", value_parser = limit("GATEWAY_ANSWER_LIMIT", 10, 30_000))]
@@ -50,6 +55,8 @@ pub struct Config {
     pub keys: Option<PathBuf>,
     /// Where the read model is; `None` shows no lists.
     pub read_model: Option<String>,
+    /// The file that this was read from, if it is to be read again.
+    pub read_model_file: Option<PathBuf>,
     /// How long a command waits for the answer of who decides on it.
     pub answer_limit: Duration,
     /// How long a query waits for the read model.
@@ -78,6 +85,7 @@ impl Config {
         Self {
             keys,
             read_model: None,
+            read_model_file: None,
             answer_limit: Duration::from_secs(3),
             read_limit: Duration::from_secs(2),
             request_limit: Duration::from_secs(30),
@@ -96,7 +104,7 @@ impl Args {
     /// The configuration that these flags ask for.
     ///
     /// # Errors
-    /// When nobody says who may ask.
+    /// When nobody says who may ask, or a file that is named cannot be read.
     pub fn config(&self) -> anyhow::Result<Config> {
         let keys = match (&self.gateway_keys, self.gateway_without_authentication) {
             (Some(file), false) => Some(file.clone()),
@@ -109,8 +117,13 @@ impl Args {
                 file.display()
             ),
         };
+        let read_model = match &self.database_url_file {
+            None => self.database_url.clone(),
+            Some(file) => Some(readmodel::address_in(file)?),
+        };
         Ok(Config {
-            read_model: self.database_url.clone(),
+            read_model,
+            read_model_file: self.database_url_file.clone(),
             answer_limit: self.gateway_answer_limit,
             read_limit: self.gateway_read_limit,
             requests: self.gateway_requests,

@@ -10,7 +10,10 @@ use std::{
 use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use jetsaga::{AppendError, Nats, anyhow, engine::REPLY, engine::broker::Link};
+use jetsaga::{
+    AppendError, Nats, anyhow,
+    engine::{Publishing, REPLY, broker::Link},
+};
 use serde::Deserialize;
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
@@ -106,11 +109,15 @@ impl Asker {
     async fn offer(&self, subject: &str, headers: &HeaderMap, body: &Bytes) -> Result<(), Problem> {
         let mut unknown = String::new();
         for _ in 0..OFFERS {
+            let mut headers = headers.clone();
+            let publishing = Publishing::begin(subject, &mut headers);
             let offer = self
                 .link
                 .broker
-                .publish(subject.to_owned(), headers.clone(), body.clone());
-            match offer.await {
+                .publish(subject.to_owned(), headers, body.clone());
+            let answer = offer.await;
+            publishing.end(answer.as_ref());
+            match answer {
                 Ok(_) => return Ok(()),
                 Err(AppendError::Refused { code: TOO_LARGE, .. }) => {
                     return Err(Problem::new(

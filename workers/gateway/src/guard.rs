@@ -10,13 +10,13 @@ use axum::{
     response::Response,
 };
 use futures_util::FutureExt as _;
-use jetsaga::engine::traced;
+use jetsaga::engine::{TraceContext, traced};
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use crate::{
     app::Gateway,
-    context::{Context, REQUEST_ID, TRACEPARENT, request_id},
+    context::{Context, REQUEST_ID, TRACEPARENT, asked, request_id},
     counters::OneMore,
     problem::{Code, Problem},
 };
@@ -37,18 +37,18 @@ pub(crate) async fn guard(State(app): State<Gateway>, mut request: Request, next
     let method = method(request.method());
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or(UNMATCHED, |path| path.as_str()).to_owned();
-    let came = request
-        .headers()
-        .get(TRACEPARENT)
-        .and_then(|value| value.to_str().ok());
-    let traced = traced(method, &route, came);
+    let headers = request.headers();
+    let came = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let state = TraceContext::TRACESTATE;
+    let traced = traced(method, &route, came(TraceContext::TRACEPARENT), came(state));
     let context = Context {
         request_id: request_id(request.headers()),
-        traceparent: traced.traceparent.into(),
+        trace: traced.context.into(),
     };
     request.extensions_mut().insert(context.clone());
     let in_flight = OneMore::of(&app.counters.in_flight);
-    let answering = AssertUnwindSafe(pass(&app, &route, request, next)).catch_unwind();
+    let passing = asked(context.clone(), pass(&app, &route, request, next));
+    let answering = AssertUnwindSafe(passing).catch_unwind();
     let answer = answering.instrument(traced.span.clone()).await;
     drop(in_flight);
     let answer = match answer {
@@ -57,7 +57,9 @@ pub(crate) async fn guard(State(app): State<Gateway>, mut request: Request, next
         Err(_) => Problem::internal(&"a handler panicked").answer(&context),
     };
     let (status, took) = (answer.status(), began.elapsed());
-    traced.span.record("http.response.status_code", status.as_u16());
+    traced
+        .span
+        .record("http.response.status_code", i64::from(status.as_u16()));
     let id = &*context.request_id;
     tracing::debug!(
         method,
@@ -190,7 +192,7 @@ fn signed(mut answer: Response, context: &Context) -> Response {
     if let Ok(id) = HeaderValue::from_str(&context.request_id) {
         headers.insert(REQUEST_ID, id);
     }
-    if let Ok(traceparent) = HeaderValue::from_str(&context.traceparent) {
+    if let Ok(traceparent) = HeaderValue::from_str(&context.trace.traceparent) {
         headers.insert(TRACEPARENT, traceparent);
     }
     headers.insert(

@@ -44,8 +44,10 @@ mod guard;
 mod wire;
 
 mod args;
+mod rights;
 mod serve;
 
 pub use args::{Args, Config};
+pub use rights::declared;
 pub use serve::{serve, serving, worker};
 pub use token::{NewToken, Role, new_token};

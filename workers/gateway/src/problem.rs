@@ -5,7 +5,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::context::Context;
+use crate::context::{Context, asked_now};
 
 /// Why a request got no answer of its own kind, as it is told by RFC 9457.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ impl Problem {
 
     /// What it needs does not answer. What exactly is for the log.
     pub(crate) fn unavailable(why: &dyn std::fmt::Display) -> Self {
-        tracing::warn!(%why, "a request cannot be answered");
+        tracing::warn!(%why, request_id = asked_now(), "a request cannot be answered");
         Self::new(
             Code::Unavailable,
             "the journal does not answer; the same request may succeed later",
@@ -126,7 +126,7 @@ impl Problem {
 
     /// Something that should not happen. What exactly is for the log.
     pub(crate) fn internal(why: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%why, "a request failed");
+        tracing::error!(%why, request_id = asked_now(), "a request failed");
         Self::new(Code::Internal, "it is in the log under the request id")
     }
 

@@ -19,6 +19,7 @@ use crate::{
     app::{Gateway, stopped},
     args::{Args, Config},
     counters::OneMore,
+    rights,
     wire::Wire,
 };
 
@@ -43,7 +44,7 @@ pub fn serving(listener: TcpListener, config: Config) -> Worker {
         };
         serve(listener, nats, config, shutdown).await
     };
-    Worker::new("gateway").service("gateway", service)
+    rights::declared().service("gateway", service)
 }
 
 /// Serves HTTP on `listener` until `shutdown` completes. Then no connection is taken any more, live streams end, and

@@ -8,14 +8,22 @@ mod turns;
 
 use checkout::{
     Checkout, Inventory, InventoryReleased, InventoryReserved, OrderCreated, OutOfStock,
-    stock::{Items, Operation, Outcome as Stock},
+    stock::{
+        Adjustment, Items, Named as _, Operation, Outcome as Stock, Product, ProductFact, Reservation,
+        ReservationFact,
+    },
 };
 use jetsaga::{
-    Compensate, Effect, Handler, Heard, Journal, Nats, Outcome, Perform, Settled, Token, Worker, clap, done,
-    refuse,
+    Compensate, Effect, Entity as _, Handler, Heard, Journal, Nats, Outcome, Perform, Right, Settled, Token,
+    Worker, clap, done, refuse,
 };
 
 pub use shelf::{Shelf, ShelfError};
+
+/// The name of the handler that marks what is on its way, and of its consumers.
+pub const SHIPPED: &str = "inventory-shipped";
+/// The events of a checkout that it hears.
+pub const HEARD: [&str; 1] = ["OrderShipped"];
 
 /// Flags of the inventory worker: it has none of its own.
 #[derive(clap::Args, Clone, Debug)]
@@ -38,12 +46,24 @@ pub fn over(journal: Journal) -> anyhow::Result<Worker> {
     let shelf = Shelf::new(journal);
     Ok(Worker::new("inventory")
         .step::<Checkout, Inventory>(Warehouse { shelf: shelf.clone() })?
-        .handler(
-            "inventory-shipped",
-            "checkout",
-            &["OrderShipped"],
-            Warehouse { shelf },
-        )?)
+        .handler(SHIPPED, "checkout", &HEARD, Warehouse { shelf })?
+        .needs(rights()))
+}
+
+/// Stock is more than the order's own events: the protocol keeps products and reservations, and asks whether adjustments
+/// are decided. Nothing here changes stock from outside.
+fn rights() -> [Right; 3] {
+    let adjusted = ProductFact::StockAdjusted;
+    let products = ProductFact::ALL.iter().filter(|fact| **fact != adjusted);
+    let products = products.map(|fact| fact.event_type().to_owned()).collect();
+    let reservations = ReservationFact::ALL
+        .iter()
+        .map(|fact| fact.event_type().to_owned());
+    [
+        Right::Append(Product::KIND.to_owned(), products),
+        Right::Append(Reservation::KIND.to_owned(), reservations.collect()),
+        Right::Read(Adjustment::KIND.to_owned()),
+    ]
 }
 
 struct Warehouse {

@@ -5,7 +5,9 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use checkout::OrderCreated;
-use jetsaga::{EventId, Handler, Heard, Nats, State, Timestamp, Token, Worker, clap};
+use jetsaga::{
+    EventId, Handler, Heard, Hidden, Nats, State, Timestamp, Token, Worker, clap, engine::use_ring,
+};
 use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 
@@ -18,9 +20,19 @@ pub struct Args {
     pub notifier_file: PathBuf,
 
     /// Where notices are posted instead, as JSON with the event id as `Idempotency-Key`.
-    #[arg(long, env = "NOTIFIER_WEBHOOK", value_parser = webhook)]
+    #[arg(
+        long,
+        env = "NOTIFIER_WEBHOOK",
+        hide_env_values = true,
+        value_parser = Hidden::url("NOTIFIER_WEBHOOK", "a URL such as http://127.0.0.1:8080/notices")
+    )]
     pub notifier_webhook: Option<String>,
 }
+
+/// The name of its handler and of its consumers.
+pub const NAME: &str = "notifier";
+/// The events of a checkout that it hears.
+pub const HEARD: [&str; 3] = ["OrderCreated", "OrderShipped", "OrderCancelled"];
 
 /// What a customer is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +55,15 @@ pub struct Notice {
 /// # Errors
 /// When the file can be none, or the webhook's client cannot be made.
 pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
+    notifying(args)
+}
+
+/// The same, told by its flags alone.
+///
+/// # Errors
+/// When the file can be none, or the webhook's client cannot be made.
+pub fn notifying(args: Args) -> anyhow::Result<Worker> {
+    use_ring();
     let outlet = match args.notifier_webhook {
         Some(url) => Outlet::Webhook(
             reqwest::Client::builder()
@@ -52,8 +73,7 @@ pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
         ),
         None => Outlet::File(a_file(args.notifier_file)?),
     };
-    let types = ["OrderCreated", "OrderShipped", "OrderCancelled"];
-    Ok(Worker::new("notifier").handler("notifier", "checkout", &types, Notifier { outlet })?)
+    Ok(Worker::new(NAME).handler(NAME, "checkout", &HEARD, Notifier { outlet })?)
 }
 
 /// The file, if it is one or can become one.
@@ -132,15 +152,10 @@ async fn post(client: &reqwest::Client, url: &str, notice: &Notice) -> anyhow::R
         .post(url)
         .header("Idempotency-Key", notice.event_id.to_string())
         .json(notice);
-    request.send().await?.error_for_status()?;
+    let answer = request.send().await.and_then(reqwest::Response::error_for_status);
+    // The path of a webhook is often its secret.
+    answer
+        .map_err(reqwest::Error::without_url)
+        .context("NOTIFIER_WEBHOOK takes no notice")?;
     Ok(())
-}
-
-fn webhook(text: &str) -> Result<String, String> {
-    match reqwest::Url::parse(text) {
-        Ok(url) if ["http", "https"].contains(&url.scheme()) => Ok(text.to_owned()),
-        _ => Err(format!(
-            "NOTIFIER_WEBHOOK is {text:?}; it takes a URL such as http://127.0.0.1:8080/notices"
-        )),
-    }
 }

@@ -8,7 +8,10 @@
 mod message;
 mod relay;
 
-use jetsaga::{Nats, Token, Worker, anyhow};
+use jetsaga::{
+    Nats, Right, Token, Worker, anyhow,
+    subject::{EVENTS, OUTBOUND},
+};
 
 pub use message::{SEQUENCE, Unfit, message};
 pub use relay::Relay;
@@ -38,7 +41,12 @@ pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
 
 /// The worker that relays these kinds.
 pub fn relaying(kinds: Vec<Token>) -> Worker {
-    Worker::new("outbound").service("outbound", Relay::new(kinds))
+    let told = kinds.iter().map(|kind| Right::Publish(format!("out.{kind}.*.*")));
+    let told: Vec<Right> = told.collect();
+    Worker::new("outbound")
+        .service("outbound", Relay::new(kinds))
+        .needs([Right::Follow(EVENTS), Right::Look(OUTBOUND)])
+        .needs(told)
 }
 
 fn kind(text: &str) -> Result<Token, String> {

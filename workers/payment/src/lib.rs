@@ -5,15 +5,27 @@
 mod provider;
 
 use checkout::{Checkout, Money, OrderCreated, Payment, PaymentFailed, PaymentProcessed, PaymentRefunded};
-use jetsaga::{Compensate, Effect, Nats, Outcome, Perform, Settled, Worker, clap, done, refuse};
+use jetsaga::{Compensate, Effect, Hidden, Nats, Outcome, Perform, Settled, Worker, clap, done, refuse};
 use provider::{Charged, Outcome as KeyOutcome, Provider};
+
+/// Where the payment provider is if nobody says it.
+pub const DEFAULT_PROVIDER_URL: &str = "http://127.0.0.1:4242";
+/// Reads where it is.
+pub const PROVIDER_URL: Hidden<String> =
+    Hidden::base_url("PAYMENT_PROVIDER_URL", "a URL such as http://127.0.0.1:4242");
 
 /// Flags of the payment worker.
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
 pub struct Args {
     /// Where the payment provider is.
-    #[arg(long, env = "PAYMENT_PROVIDER_URL", default_value = "http://127.0.0.1:4242", value_parser = url)]
+    #[arg(
+        long,
+        env = "PAYMENT_PROVIDER_URL",
+        default_value = DEFAULT_PROVIDER_URL,
+        hide_env_values = true,
+        value_parser = PROVIDER_URL
+    )]
     pub payment_provider_url: String,
 
     /// The currency that orders are charged in: three letters.
@@ -26,6 +38,14 @@ pub struct Args {
 /// # Errors
 /// When the checkout is no plan, or the provider's client cannot be made.
 pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
+    charging(args)
+}
+
+/// The same, told by its flags alone.
+///
+/// # Errors
+/// When the checkout is no plan, or the provider's client cannot be made.
+pub fn charging(args: Args) -> anyhow::Result<Worker> {
     let bank = Bank {
         provider: Provider::new(args.payment_provider_url, args.payment_currency)?,
     };
@@ -95,15 +115,6 @@ fn failed(order_id: jetsaga::Token, reason: &str) -> PaymentFailed {
     PaymentFailed {
         order_id,
         reason: reason.to_owned(),
-    }
-}
-
-fn url(text: &str) -> Result<String, String> {
-    match reqwest::Url::parse(text) {
-        Ok(url) if ["http", "https"].contains(&url.scheme()) => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err(format!(
-            "PAYMENT_PROVIDER_URL is {text:?}; it takes a URL such as http://127.0.0.1:4242"
-        )),
     }
 }
 

@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use checkout::{OrderCreated, PaymentProcessed};
-use jetsaga::EffectKey;
+use jetsaga::{
+    EffectKey,
+    engine::{TraceContext, use_ring},
+};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -35,6 +38,7 @@ pub(crate) enum Outcome {
 
 impl Provider {
     pub(crate) fn new(url: String, currency: String) -> anyhow::Result<Self> {
+        use_ring();
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(2))
             .timeout(Duration::from_secs(5))
@@ -116,10 +120,9 @@ impl Provider {
 
     /// An answer that says something: a server's own trouble says nothing about the outcome.
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        let request = match jetsaga::engine::traceparent() {
-            Some(traceparent) => request.header("traceparent", traceparent),
-            None => request,
-        };
+        let trace = jetsaga::engine::trace_context();
+        let headers = trace.iter().flat_map(TraceContext::headers);
+        let request = headers.fold(request, |request, (name, value)| request.header(name, value));
         let response = request
             .send()
             .await

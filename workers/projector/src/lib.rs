@@ -5,7 +5,9 @@
 
 pub mod bench;
 
-use jetsaga::{Nats, Worker, clap};
+use std::path::PathBuf;
+
+use jetsaga::{Hidden, Nats, Right, Worker, clap, subject::EVENTS};
 use projection::{Database, DatabaseError, Progress, Runner, Status, Store};
 
 /// Flags of the projector.
@@ -13,8 +15,26 @@ use projection::{Database, DatabaseError, Progress, Runner, Status, Store};
 #[group(skip)]
 pub struct Args {
     /// Where the read models are: `sqlite:PATH`, which is made, or `postgres://USER:PASSWORD@HOST/NAME`, which has to be.
-    #[arg(long, env = "DATABASE_URL", default_value = DEFAULT_URL, hide_env_values = true, value_parser = database_url)]
+    #[arg(long, env = "DATABASE_URL", default_value = DEFAULT_URL, hide_env_values = true,
+        value_parser = Hidden::new("DATABASE_URL", readmodel::ADDRESS, readmodel::address))]
     pub database_url: String,
+
+    /// A file that holds the same, so that no environment shows a password; another address of PostgreSQL counts within five seconds, for new connections.
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
+}
+
+impl Args {
+    /// Where the read models are.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds no such address. Nothing of what it holds is said.
+    pub fn url(&self) -> anyhow::Result<String> {
+        match &self.database_url_file {
+            None => Ok(self.database_url.clone()),
+            Some(file) => readmodel::address_in(file),
+        }
+    }
 }
 
 /// Where the read models are if nothing is said.
@@ -25,8 +45,16 @@ pub const DEFAULT_URL: &str = "sqlite:jetsaga.db";
 /// # Errors
 /// When the database does not answer.
 pub async fn worker(args: Args, _: Nats) -> anyhow::Result<Worker> {
-    let store = open(&args.database_url).await?;
-    Ok(Worker::new("projector").service("projections", Runner::new(store)))
+    let store = open(&args.url()?).await?;
+    if let Some(file) = args.database_url_file {
+        tokio::spawn(readmodel::follow_address(file, store.database().clone()));
+    }
+    Ok(declared().service("projections", Runner::new(store)))
+}
+
+/// The worker before it has a database: what it is called, and what it may do.
+pub fn declared() -> Worker {
+    Worker::new("projector").needs([Right::Follow(EVENTS)])
 }
 
 /// Builds the read model `name` anew beside the one that is read, and swaps them at the end; see
@@ -57,14 +85,4 @@ pub async fn status(nats: &Nats, url: &str) -> Result<Vec<Status>, DatabaseError
 /// When the database does not answer.
 pub async fn open(url: &str) -> Result<Store, DatabaseError> {
     Store::open(Database::open(url).await?, readmodel::projections()).await
-}
-
-fn database_url(text: &str) -> Result<String, String> {
-    match text.split_once(':') {
-        Some(("sqlite" | "postgres" | "postgresql", rest)) if !rest.is_empty() => Ok(text.to_owned()),
-        _ => Err(
-            "DATABASE_URL takes sqlite:PATH, such as sqlite:jetsaga.db, or postgres://USER@HOST/NAME"
-                .to_owned(),
-        ),
-    }
 }

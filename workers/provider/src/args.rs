@@ -1,9 +1,11 @@
 use std::future::Future;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
 
 use crate::failures::{Failures, WrongSetting, check_delay, check_rate};
 use crate::server::{Config, serve};
@@ -68,6 +70,16 @@ impl Args {
             ..Config::new(&self.ledger)
         }
     }
+}
+
+/// Logs on standard error, filtered by `RUST_LOG`, at `info` without it. A second call changes nothing.
+pub fn start_logs() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    let _ = log.try_init(); // a second call changes nothing
 }
 
 /// Listens as `args` says and serves until `shutdown` completes; see [`serve`].

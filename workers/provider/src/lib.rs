@@ -44,6 +44,6 @@ mod server;
 
 mod args;
 
-pub use args::{Args, run};
+pub use args::{Args, run, start_logs};
 pub use failures::{Failures, MAX_DELAY_MS, WrongSetting};
 pub use server::{Config, serve};

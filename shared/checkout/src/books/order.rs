@@ -88,9 +88,9 @@ impl Order {
     }
 
     /// Each event names what caused it; while nothing has turned the order, an outcome is caused by what opened its step,
-    /// and by nothing else.
+    /// and by nothing else. A person's word on a step rests on no event.
     fn caused(&self, what: &str, event: &RawEvent, finds: &mut Finds<'_>) {
-        if matches!(what, "OrderCreated" | "StepStuck") {
+        if matches!(what, "OrderCreated" | "StepStuck") || event.resolved_by.is_some() {
             return;
         }
         let Some(cause) = event.causation_id else {

@@ -1,12 +1,11 @@
-use saga::{Entity, EntityError, Event, Token};
+use saga::{Entity, EntityError, Event, More, Token, carries_more};
 use serde::{Deserialize, Serialize};
 
 use super::{Ledger, StockError, fact};
 
 /// One change of one product's stock from outside: a delivery, a stocktake. Its id is the idempotency key:
 /// the first request fixes product and difference for ever, and it is applied once or refused.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Adjustment {
     /// Where it stands.
     pub status: AdjustmentStatus,
@@ -14,6 +13,8 @@ pub struct Adjustment {
     pub sku: Token,
     /// The difference, in units; it may be negative.
     pub quantity: i64,
+    /// What newer code wrote there.
+    pub more: More,
 }
 
 /// Where an adjustment stands.
@@ -75,11 +76,16 @@ impl Ledger for Adjustment {
             status,
             sku: sku.clone(),
             quantity,
+            more: before.map(|b| b.more.clone()).unwrap_or_default(),
         })
     }
 
     fn subject(note: &AdjustmentNote) -> &Token {
         &note.adjustment_id
+    }
+
+    fn limit_to(&mut self, other: &Self) {
+        self.more.limit_to(&other.more);
     }
 }
 
@@ -90,3 +96,5 @@ impl Entity for Adjustment {
         fact::evolve(before, event, id)
     }
 }
+
+carries_more!(Adjustment { status "status" needed, sku "sku" needed, quantity "quantity" needed });

@@ -18,6 +18,20 @@ pub trait Ledger: Entity + Debug + Eq + Hash {
 
     /// The id of the entity that `payload` speaks of.
     fn subject(payload: &Self::Payload) -> &Token;
+
+    /// Keeps of what newer code wrote those fields alone that `other` has too, as it has them.
+    fn limit_to(&mut self, other: &Self);
+
+    /// True if this is the state `folded`, though newer code may have put more into it. The fields of that sort that
+    /// `folded` has need to be there; what is in them is for newer code to say.
+    fn extends(&self, folded: &Self) -> bool {
+        if self == folded {
+            return true;
+        }
+        let mut known = self.clone();
+        known.limit_to(folded);
+        known == *folded
+    }
 }
 
 /// The event types of one kind of entity.

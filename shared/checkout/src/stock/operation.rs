@@ -187,6 +187,7 @@ fn adjusting(
         status,
         sku,
         quantity,
+        ..
     }: &Adjustment,
 ) -> Standing {
     let (sku, quantity) = (sku.clone(), *quantity);

@@ -1,11 +1,10 @@
-use saga::{Entity, EntityError, Event, Token};
+use saga::{Entity, EntityError, Event, More, Token, carries_more};
 use serde::{Deserialize, Serialize};
 
 use super::{Ledger, Settled, StockChange, StockError, fact};
 
 /// One product's stock. Every unit that ever entered is in exactly one of the three numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Product {
     /// Units that the next order may take.
     pub on_hand: u64,
@@ -15,19 +14,20 @@ pub struct Product {
     pub shipped: u64,
     /// The operations that these numbers contain and whose decider may not have recorded them yet, oldest
     /// first. A recorded one stays until the next events of this product drop it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub in_flight: Vec<Absorbed>,
+    /// What newer code wrote there.
+    pub more: More,
 }
 
 /// An operation that a product's numbers contain.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Absorbed {
     /// Which one.
-    #[serde(flatten)]
     pub mark: Mark,
     /// How many units it moved; for an adjustment the difference, which may be negative.
     pub quantity: i64,
+    /// What newer code wrote there; it leaves the list with the entry.
+    pub more: More,
 }
 
 /// The name of an operation on a product: at most one of each name is ever applied, and not taken back.
@@ -140,7 +140,11 @@ impl Product {
         if let (Move::Release | Move::Ship, Some(at)) = (mark.kind, self.position(Move::Hold, &mark.id)) {
             self.in_flight.remove(at); // recorded: its reservation is held, or this could not follow
         }
-        self.in_flight.push(Absorbed { mark, quantity });
+        self.in_flight.push(Absorbed {
+            mark,
+            quantity,
+            more: More::default(),
+        });
         Ok(())
     }
 
@@ -193,6 +197,15 @@ impl Ledger for Product {
     fn subject(change: &StockChange) -> &Token {
         &change.sku
     }
+
+    fn limit_to(&mut self, other: &Self) {
+        self.more.limit_to(&other.more);
+        for entry in &mut self.in_flight {
+            if let Some(other) = other.entry(entry.mark.kind, &entry.mark.id) {
+                entry.more.limit_to(&other.more);
+            }
+        }
+    }
 }
 
 impl Entity for Product {
@@ -202,3 +215,11 @@ impl Entity for Product {
         fact::evolve(before, event, id)
     }
 }
+
+carries_more!(Product {
+    on_hand "onHand" needed, reserved "reserved" needed, shipped "shipped" needed, in_flight "inFlight" listed,
+});
+carries_more!(Absorbed {
+    ..mark: Mark { kind "kind" needed, id "id" needed },
+    quantity "quantity" needed,
+});

@@ -1,19 +1,19 @@
-use saga::{Entity, EntityError, Event, Token};
+use saga::{Entity, EntityError, Event, More, Token, carries_more};
 use serde::{Deserialize, Serialize};
 
 use super::{Items, Ledger, StockError, fact};
 
 /// What became of one order's wish for stock. Its first event decides; only a held one can go on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reservation {
     /// What was decided.
     pub status: ReservationStatus,
     /// What the order takes.
     pub items: Items,
     /// The product that was short, if it is refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short: Option<Token>,
+    /// What newer code wrote there.
+    pub more: More,
 }
 
 /// Where a reservation stands.
@@ -100,11 +100,16 @@ impl Ledger for Reservation {
             status,
             items,
             short: decision.short.clone(),
+            more: before.map(|b| b.more.clone()).unwrap_or_default(),
         })
     }
 
     fn subject(decision: &ReservationDecision) -> &Token {
         &decision.order_id
+    }
+
+    fn limit_to(&mut self, other: &Self) {
+        self.more.limit_to(&other.more);
     }
 }
 
@@ -115,3 +120,5 @@ impl Entity for Reservation {
         fact::evolve(before, event, id)
     }
 }
+
+carries_more!(Reservation { status "status" needed, items "items" needed, short "short" given });

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
 mod accounts;
+mod newer;
 mod orders;
 mod run;
 mod scenario;

@@ -1,10 +1,11 @@
 //! What may happen to one order: I1, I2, I4, I8 and I9.
 
-use checkout::books::Invariant;
+use checkout::books::{Invariant, Scope};
 use saga::EventId;
 use serde_json::{Value, json};
 
 use super::{all_found, append};
+use crate::run::Run;
 
 #[test]
 fn i1_one_order_created_for_each_accepted_order_and_none_that_nobody_asked_for() {
@@ -271,4 +272,16 @@ fn i9_nothing_is_shipped_before_its_payment_and_its_stock() {
             "which is not shipped",
         ),
     ]);
+}
+
+#[test]
+fn a_persons_word_on_a_step_needs_no_cause() {
+    let mut run = Run::clean();
+    let body = &mut run.event("OrderShipped", "SHIP")["body"];
+    body["causationId"] = Value::Null;
+    body["resolvedBy"] = "ann".into();
+    let done = &mut body["state"]["steps"]["shipping"]["done"];
+    done.as_object_mut().unwrap().remove("causationId").unwrap();
+    let report = run.close(Scope::REST);
+    assert!(report.holds(), "{report}");
 }

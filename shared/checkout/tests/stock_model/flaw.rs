@@ -5,6 +5,7 @@ use checkout::stock::{
     Append, Key, Next, Observed, Product, ProductFact, Reservation, ReservationFact, ReservationStatus, Seen,
     Source,
 };
+use saga::More;
 
 use super::{
     task::{Task, Worker},
@@ -119,6 +120,7 @@ impl Flaw {
                     status: ReservationStatus::Held,
                     items: serde_json::from_str(r#"{"A":1}"#).unwrap(),
                     short: None,
+                    more: More::default(),
                 };
                 Some(Observed::Reservation(Some(Seen { state, sequence: 1 })))
             }

@@ -58,7 +58,17 @@ pub struct At {
 #[derive(Clone, Default)]
 pub struct Script {
     flaw: Option<Flaw>,
+    newer: Option<Newer>,
     hook: Option<Arc<Hook>>,
+}
+
+/// In what a worker is newer than this code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Newer {
+    /// It writes fields that this code does not know, under the same version.
+    Fields,
+    /// Its definition of the saga has the next version.
+    Version,
 }
 
 /// What happens to a message at a point.
@@ -84,8 +94,8 @@ thread_local! {
 }
 
 impl Script {
-    /// The script of a process: the bug that `JETSAGA_FLAW` names, and a death by chance at any point, with the
-    /// probability that `JETSAGA_CRASH` gives.
+    /// The script of a process: the bug that `JETSAGA_FLAW` names, a death by chance at any point, with the probability
+    /// that `JETSAGA_CRASH` gives, and what `JETSAGA_NEWER` says that it is ahead in.
     ///
     /// # Errors
     /// Names the variable, its value and what would be right.
@@ -109,7 +119,11 @@ impl Script {
                 Happening::Nothing
             })
         });
-        Ok(Self { flaw, hook })
+        let newer = std::env::var("JETSAGA_NEWER")
+            .ok()
+            .filter(|name| !name.is_empty());
+        let newer = newer.map(|name| name.parse()).transpose()?;
+        Ok(Self { flaw, newer, hook })
     }
 
     /// A script with this bug switched on.
@@ -195,6 +209,18 @@ impl FromStr for Flaw {
     }
 }
 
+impl FromStr for Newer {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "fields" => Ok(Self::Fields),
+            "version" => Ok(Self::Version),
+            _ => Err(format!("JETSAGA_NEWER is {name:?}; it takes fields or version")),
+        }
+    }
+}
+
 /// Asks the script what happens here.
 pub(crate) async fn reach(point: Point) -> Result<(), Lost> {
     let Ok(journey) = JOURNEY.try_with(Arc::clone) else {
@@ -222,6 +248,13 @@ pub(crate) async fn reach(point: Point) -> Result<(), Lost> {
 pub(crate) fn flawed(flaw: Flaw) -> bool {
     JOURNEY
         .try_with(|journey| journey.script.flaw == Some(flaw))
+        .unwrap_or(false)
+}
+
+/// True if this worker writes fields that this code does not know.
+pub(super) fn has_more() -> bool {
+    JOURNEY
+        .try_with(|journey| journey.script.newer == Some(Newer::Fields))
         .unwrap_or(false)
 }
 
@@ -301,6 +334,16 @@ fn open_early(plan: &Plan, state: &mut State, trigger: EventId) {
     }
 }
 
+/// The plan as the script's version of the worker has it.
+pub(crate) fn version(link: &Link, plan: Arc<Plan>) -> Arc<Plan> {
+    if link.script.newer != Some(Newer::Version) {
+        return plan;
+    }
+    let mut next = Plan::clone(&plan);
+    next.version += 1;
+    Arc::new(next)
+}
+
 /// A saga about which nobody owes anything any more.
 pub(crate) fn finished(mut seen: Seen) -> Seen {
     seen.state.status = Status::Completed;
@@ -363,6 +406,7 @@ impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Script")
             .field("flaw", &self.flaw)
+            .field("newer", &self.newer)
             .field("hook", &self.hook.is_some())
             .finish()
     }

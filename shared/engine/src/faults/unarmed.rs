@@ -1,6 +1,6 @@
 //! Without the feature: nothing.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use saga::{EffectKey, EventId, OwnerTrigger, Plan, State};
 
@@ -26,6 +26,16 @@ pub(crate) async fn survived(_: &Link, _: &str, _: &Delivery, work: impl Future<
 }
 
 pub(crate) const fn warp(_: &Plan, _: &mut State, _: Option<OwnerTrigger>, _: EventId) {}
+
+pub(crate) const fn enrich(_: &mut State) {}
+
+pub(crate) const fn ahead(body: Vec<u8>) -> Vec<u8> {
+    body
+}
+
+pub(crate) const fn version(_: &Link, plan: Arc<Plan>) -> Arc<Plan> {
+    plan
+}
 
 pub(crate) fn finished(seen: Seen) -> Seen {
     seen

@@ -14,6 +14,8 @@ mod graphs;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod newer;
+#[cfg(test)]
 mod owners;
 #[cfg(test)]
 mod plans;

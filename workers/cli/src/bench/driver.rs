@@ -24,6 +24,8 @@ pub(super) struct Driver {
     client: Client,
     journal: Journal,
     created: Option<Bytes>,
+    /// The share of sagas whose trace is kept; `None` if they have no trace.
+    sampled: Option<f64>,
     runs: u32,
 }
 
@@ -48,8 +50,14 @@ impl Driver {
             client: site.nats.client.clone(),
             journal: Journal::new(&site.nats),
             created,
+            sampled: None,
             runs: 0,
         })
+    }
+
+    /// Has every saga come with the trace context of whoever placed it, and this share of them be kept.
+    pub(super) const fn sample(&mut self, share: f64) {
+        self.sampled = Some(share);
     }
 
     /// Starts `sagas` sagas, `concurrency` in flight at any time, and waits until all are final.
@@ -94,29 +102,41 @@ impl Driver {
     /// Appends the first event of a saga.
     async fn place(&self, number: u64) -> anyhow::Result<()> {
         let id = order_id(self.runs, number);
-        match &self.created {
-            None => {
-                let id = Token::new(&id)?;
-                let event = self.orders.created(&id)?;
-                self.journal.append(&self.orders.entity(&id), 0, &event).await?;
-            }
-            Some(body) => {
-                let subject = format!("evt.checkout.OrderCreated.{id}");
-                let mut headers = HeaderMap::new();
-                headers.insert(
-                    header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-                    HeaderValue::from(0_u64),
-                );
-                headers.insert(
-                    "Nats-Expected-Last-Subject-Sequence-Subject",
-                    format!("evt.checkout.*.{id}"),
-                );
-                let request = Request::new().headers(headers).payload(body.clone());
-                let answer = self.client.send_request(subject, request).await?;
-                let text = String::from_utf8_lossy(&answer.payload);
-                anyhow::ensure!(!text.contains("\"error\""), "{id} was not placed: {text}");
-            }
+        if let Some(body) = &self.created {
+            return self.append(&id, body.clone()).await;
         }
+        let token = Token::new(&id)?;
+        let event = self.orders.created(&token)?;
+        if self.sampled.is_some() {
+            return self.append(&id, serde_json::to_vec(&event)?.into()).await;
+        }
+        self.journal
+            .append(&self.orders.entity(&token), 0, &event)
+            .await?;
+        Ok(())
+    }
+
+    /// The append by hand.
+    async fn append(&self, id: &str, body: Bytes) -> anyhow::Result<()> {
+        let subject = format!("evt.checkout.OrderCreated.{id}");
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+            HeaderValue::from(0_u64),
+        );
+        headers.insert(
+            "Nats-Expected-Last-Subject-Sequence-Subject",
+            format!("evt.checkout.*.{id}"),
+        );
+        if let Some(share) = self.sampled {
+            let (trace, span) = (fastrand::u128(1..), fastrand::u64(1..));
+            let kept = u8::from(fastrand::f64() < share);
+            headers.insert("traceparent", format!("00-{trace:032x}-{span:016x}-{kept:02x}"));
+        }
+        let request = Request::new().headers(headers).payload(body);
+        let answer = self.client.send_request(subject, request).await?;
+        let text = String::from_utf8_lossy(&answer.payload);
+        anyhow::ensure!(!text.contains("\"error\""), "{id} was not placed: {text}");
         Ok(())
     }
 }

@@ -59,10 +59,15 @@ pub(super) struct Latency {
 }
 
 impl Bench {
-    pub(super) async fn open(side: Side) -> anyhow::Result<Self> {
-        let site = Site::open(side, &super::site::plan()?).await?;
+    pub(super) async fn open(side: Side, flags: &[&str]) -> anyhow::Result<Self> {
+        let site = Site::open(side, &super::site::plan()?, flags).await?;
         let driver = Driver::new(&site).await?;
         Ok(Self { site, driver })
+    }
+
+    /// As [`Driver::sample`].
+    pub(super) const fn sample(&mut self, share: f64) {
+        self.driver.sample(share);
     }
 
     /// Runs `sagas` sagas and adds what they took to `sum`, the tail after the last final event included. Fails if

@@ -33,7 +33,7 @@ pub(super) struct Memory {
 
 /// Keeps the engine's workers at work for `minutes`, 500 sagas a second, 64 at once.
 pub(super) async fn measure(minutes: u64) -> anyhow::Result<Memory> {
-    let mut bench = Bench::open(Side::Engine).await?;
+    let mut bench = Bench::open(Side::Engine, &[]).await?;
     let begun = Instant::now();
     let bar = progress(minutes * 60, "seconds");
     let (mut sagas, mut first) = (0, None);

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`site`] (a server and four worker processes, each a [`process`]), [`workers`] (the engine's, with
 //! effects that do nothing), [`bare`] (the same by hand), [`driver`] (keeps sagas in flight), [`measure`] (what a run
-//! took), [`report`] (what is printed, and what fails). [`apart`], [`memory`] and [`stock`] are measured by themselves.
+//! took), [`report`] (what is printed, and what fails). [`apart`], [`memory`], [`stock`] and [`tracing`] are measured by themselves.
 
 mod orders;
 
@@ -20,6 +20,7 @@ mod apart;
 mod memory;
 mod read_side;
 mod stock;
+mod tracing;
 
 mod report;
 
@@ -70,6 +71,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["memory", "stock"])]
     read_side: bool,
 
+    /// Instead: see what traces cost, one in a hundred sagas kept and all of them, beside none.
+    #[arg(long, conflicts_with_all = ["memory", "stock", "read_side"])]
+    tracing: bool,
+
     #[command(flatten)]
     read: projector::bench::BenchArgs,
 }
@@ -78,6 +83,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let (json, failures) = if args.read_side {
         read_side::measure(&args.read).await?
+    } else if args.tracing {
+        tracing::measure(args.sagas).await?.judged()?
     } else if args.stock {
         stock::measure().await?.judged()?
     } else if let Some(minutes) = args.memory {
@@ -94,8 +101,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn measure(args: &Args) -> anyhow::Result<Report> {
-    let mut engine = Bench::open(Side::Engine).await?;
-    let mut bare = Bench::open(Side::Bare).await?;
+    let mut engine = Bench::open(Side::Engine, &[]).await?;
+    let mut bare = Bench::open(Side::Bare, &[]).await?;
     let mut operations = BTreeMap::new();
     for (kind, mix) in [("completed", Mix::Completed), ("cancelled", Mix::Cancelled)] {
         let (mut ours, mut theirs) = (Sum::default(), Sum::default());

@@ -25,7 +25,9 @@ impl Process {
         let probes = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?; // free again when this returns
         let mut command = Command::new(std::env::current_exe().context("this program has no path")?);
         for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("JETSAGA_") {
+            if variable.to_string_lossy().starts_with("JETSAGA_")
+                || variable.to_string_lossy().starts_with("OTEL_")
+            {
                 command.env_remove(variable);
             }
         }
@@ -69,6 +71,14 @@ impl Process {
     /// The counters of the engine in it.
     pub(super) async fn counts(&self) -> anyhow::Result<Counts> {
         Ok(Counts::of_metrics(&self.probe("metrics").await?.text().await?))
+    }
+
+    /// The value of the counter of this name, which has no labels.
+    pub(super) async fn counted(&self, name: &str) -> anyhow::Result<u64> {
+        let text = self.probe("metrics").await?.text().await?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let value = line.with_context(|| format!("worker {} has no {name}", self.name))?;
+        Ok(value.trim().parse()?)
     }
 
     /// Ends it and waits until it is gone.

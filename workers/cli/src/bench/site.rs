@@ -100,8 +100,8 @@ impl Site {
         })
     }
 
-    /// The same with every worker at work.
-    pub(super) async fn open(side: Side, plan: &Plan) -> anyhow::Result<Self> {
+    /// The same with every worker at work, with these flags besides.
+    pub(super) async fn open(side: Side, plan: &Plan, flags: &[&str]) -> anyhow::Result<Self> {
         let mut site = Self::without_workers(side, plan).await?;
         for role in Role::ALL {
             let name = match side {
@@ -109,7 +109,7 @@ impl Site {
                 Side::Bare => format!("bench-bare-{}", role.word()),
             };
             site.workers
-                .push((role, Process::start(&name, &site.url(), &[])?));
+                .push((role, Process::start(&name, &site.url(), flags)?));
         }
         for (role, worker) in &site.workers {
             match side {
@@ -118,6 +118,15 @@ impl Site {
             }
         }
         Ok(site)
+    }
+
+    /// What each worker has counted under this name.
+    pub(super) async fn counted(&self, name: &str) -> anyhow::Result<u64> {
+        let mut sum = 0;
+        for (_, worker) in &self.workers {
+            sum += worker.counted(name).await?;
+        }
+        Ok(sum)
     }
 
     pub(super) fn url(&self) -> String {

@@ -15,13 +15,20 @@ use serde::Serialize;
 use crate::{
     output::{Output, late_progress, plain, say},
     record::{Folder, Ledger, Live, Sink},
+    users,
 };
 
 /// Flags of `fsck`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Args {
     /// Where the payment provider is, whose ledger the money is compared with.
-    #[arg(long, env = "PAYMENT_PROVIDER_URL", default_value = "http://127.0.0.1:4242")]
+    #[arg(
+        long,
+        env = "PAYMENT_PROVIDER_URL",
+        default_value = payment::DEFAULT_PROVIDER_URL,
+        hide_env_values = true,
+        value_parser = payment::PROVIDER_URL
+    )]
     provider_url: String,
 
     /// Do not compare the money with the provider's ledger.
@@ -39,6 +46,17 @@ pub(crate) struct Args {
     /// Rebuild what can be rebuilt: the bucket from the journal, lost retries and timers of open sagas.
     #[arg(long)]
     repair: bool,
+}
+
+impl Args {
+    /// The user whose place it is.
+    pub(crate) const fn user(&self) -> &'static str {
+        if self.repair {
+            users::KEEPER
+        } else {
+            users::OPERATOR
+        }
+    }
 }
 
 /// What is printed.

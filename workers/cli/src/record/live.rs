@@ -1,7 +1,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use async_nats::{HeaderMap, HeaderName, header, jetstream};
+use async_nats::{
+    HeaderMap, HeaderName, header,
+    jetstream::{self, stream::SourceInfo},
+};
 use checkout::books::{Kept, Message, Scope, Source};
 use jetsaga::{
     Letters, Nats, now,
@@ -14,8 +17,14 @@ use super::{Sink, rest, stream};
 
 const STREAM_SOURCE: HeaderName = HeaderName::from_static("Nats-Stream-Source");
 
-/// How long the bucket may stand still until it counts as one that comes no nearer to the journal.
+/// How long the bucket may stand still, while the server reads the journal for it, until it counts as one that comes no
+/// nearer.
 const STANDING_STILL: Duration = Duration::from_secs(2);
+/// The same while the server does not read. A new leader of the bucket whose request finds no leader of the journal asks
+/// again after 40 s, and after 50 s more.
+const UNREAD: Duration = Duration::from_secs(100);
+/// The server reads the journal for the bucket if it heard from it not longer ago; it hears every second.
+const LATELY: Duration = Duration::from_millis(500);
 
 /// Where the payment provider's ledger is.
 #[derive(Clone, Debug)]
@@ -156,14 +165,23 @@ impl Live {
     }
 }
 
-/// Waits until the bucket has what the journal had at `sequence`, for as long as it comes nearer. Its own last sequence,
-/// and whether it has.
-async fn caught_up(nats: &Nats, sequence: u64) -> anyhow::Result<(u64, bool)> {
-    let (mut reached, mut since) = (0, Instant::now());
-    loop {
-        let stream = nats.jetstream.get_stream(KV_STATE).await;
+/// How far the bucket is.
+#[derive(Clone, Copy, Debug)]
+struct Reached {
+    /// Its own last sequence.
+    last: u64,
+    /// The sequence of the journal's event that it took last.
+    event: u64,
+    /// True if the server reads the journal for it just now, or never will.
+    read: bool,
+}
+
+impl Reached {
+    async fn now(jetstream: &jetstream::Context) -> anyhow::Result<Self> {
+        let stream = jetstream.get_stream(KV_STATE).await;
         let stream = stream.context("there is no state bucket (stream KV_STATE)")?;
-        let last = stream.cached_info().state.last_sequence;
+        let info = stream.cached_info();
+        let last = info.state.last_sequence;
         // It may be replaced by a newer one between the two answers; then it is asked for again.
         let message = if last == 0 {
             None
@@ -173,14 +191,38 @@ async fn caught_up(nats: &Nats, sequence: u64) -> anyhow::Result<(u64, bool)> {
         let source = message
             .as_ref()
             .and_then(|message| message.headers.get(STREAM_SOURCE));
-        let newest = source
-            .and_then(|source| journal_sequence(source.as_str()))
-            .unwrap_or(0);
-        if newest > reached {
-            (reached, since) = (newest, Instant::now());
+        let heard = |source: &SourceInfo| source.active.is_some_and(|since| since < LATELY);
+        Ok(Self {
+            last,
+            event: source
+                .and_then(|source| journal_sequence(source.as_str()))
+                .unwrap_or(0),
+            read: info.sources.iter().all(heard),
+        })
+    }
+}
+
+/// The sequence of the journal's event that the bucket took last. What the server itself says of a source, its `lag`,
+/// stays at 0 while it does not read.
+///
+/// # Errors
+/// When there is no bucket, or no answer.
+pub async fn bucket_at(jetstream: &jetstream::Context) -> anyhow::Result<u64> {
+    Ok(Reached::now(jetstream).await?.event)
+}
+
+/// Waits until the bucket has what the journal had at `sequence`, for as long as it may come nearer. Its own last
+/// sequence, and whether it has.
+async fn caught_up(nats: &Nats, sequence: u64) -> anyhow::Result<(u64, bool)> {
+    let (mut reached, mut since) = (0, Instant::now());
+    loop {
+        let now = Reached::now(&nats.jetstream).await?;
+        if now.event > reached {
+            (reached, since) = (now.event, Instant::now());
         }
-        if reached >= sequence || since.elapsed() >= STANDING_STILL {
-            return Ok((last, reached >= sequence));
+        let patience = if now.read { STANDING_STILL } else { UNREAD };
+        if reached >= sequence || since.elapsed() >= patience {
+            return Ok((now.last, reached >= sequence));
         }
         sleep(Duration::from_millis(20)).await;
     }

@@ -89,6 +89,7 @@ async fn drain(
 /// A consumer for one reading: the server keeps it in memory, and forgets it soon after it is left alone.
 async fn consumer(nats: &Nats, stream: &str, from: u64) -> anyhow::Result<PullConsumer> {
     let config = pull::Config {
+        name: Some(format!("reading-{:016x}", fastrand::u64(..))),
         deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
         ack_policy: AckPolicy::None,
         memory_storage: true,

@@ -137,6 +137,7 @@ async fn a_projector_is_ready_and_says_how_far_it_is() -> Result<()> {
     let last = site.orders(3).await?;
     let args = projector::Args {
         database_url: site.place.url(),
+        database_url_file: None,
     };
     let nats = Nats::connect(&site.server.url, "projector").await?;
     let worker = projector::worker(args, nats.clone()).await?;

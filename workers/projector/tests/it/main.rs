@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod address;
 mod algebra;
 mod crashes;
 mod follow;

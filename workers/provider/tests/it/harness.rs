@@ -117,6 +117,7 @@ impl Provider {
 
 impl Api {
     pub(crate) fn new(base: &str) -> Result<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default(); // the first choice stays
         let client = Client::builder().no_proxy().timeout(BOUND).build()?;
         Ok(Self {
             base: base.to_owned(),

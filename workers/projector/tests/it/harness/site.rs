@@ -1,4 +1,6 @@
 use std::{
+    ffi::OsStr,
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -94,10 +96,19 @@ impl Site {
 
     /// Starts a projector as a process of its own.
     pub(crate) fn process(&self) -> Result<Child> {
+        self.process_with("DATABASE_URL", self.place.url())
+    }
+
+    /// The same, which finds the address of its database in this file.
+    pub(crate) fn process_at(&self, file: &Path) -> Result<Child> {
+        self.process_with("DATABASE_URL_FILE", file)
+    }
+
+    fn process_with(&self, variable: &str, value: impl AsRef<OsStr>) -> Result<Child> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jetsaga-projector"));
         command
             .env("JETSAGA_NATS_URL", &self.server.url)
-            .env("DATABASE_URL", self.place.url())
+            .env(variable, value)
             .env("JETSAGA_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,3 +1,4 @@
+use engine::use_ring;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -15,19 +16,30 @@ use tokio::{
 
 use super::ports;
 
-/// Three nats-servers on loopback that form a cluster, each a process with a store of its own and the default fsync.
-/// They tell clients nothing of each other. They end with this value.
+/// One nats-server on loopback or three that form a cluster, each a process with a store of its own, an address of its
+/// own and the default fsync; their ports are the same. They end with this value.
 #[derive(Debug)]
-pub(super) struct Cluster {
-    nodes: [Node; 3],
+pub struct Cluster {
+    nodes: Vec<Node>,
     http: Client,
+}
+
+/// How many servers, and what they tell clients of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One.
+    Alone,
+    /// Three, of which clients and monitors learn.
+    Three,
+    /// Three that tell clients nothing of each other, who come through proxies.
+    ThreeThatHide,
 }
 
 #[derive(Debug)]
 struct Node {
     dir: PathBuf,
-    port: u16,
-    monitor: u16,
+    address: SocketAddr,
+    monitor: SocketAddr,
     child: Mutex<Option<Child>>,
 }
 
@@ -39,28 +51,27 @@ impl Cluster {
     ///
     /// # Errors
     /// When a server cannot be started, or they form no cluster within 30 seconds.
-    pub(super) async fn start(dir: &Path) -> Result<Self> {
-        let [a, b, c, ra, rb, rc, ma, mb, mc] = ports::free::<9>()?;
-        let routes = [ra, rb, rc];
-        let node = |n: usize, port, monitor| -> Result<Node> {
+    pub async fn start(dir: &Path, shape: Shape) -> Result<Self> {
+        let ports = ports::free::<3>()?;
+        let mut nodes = Vec::new();
+        for n in 0..shape.nodes() {
             let dir = dir.join(format!("nats-{}", n + 1));
             std::fs::create_dir_all(&dir)?;
-            std::fs::write(dir.join("nats.conf"), config(n, &dir, port, monitor, &routes))?;
-            let child = Mutex::new(None);
-            Ok(Node {
+            std::fs::write(dir.join("nats.conf"), config(n, &dir, shape, ports))?;
+            nodes.push(Node {
                 dir,
-                port,
-                monitor,
-                child,
-            })
-        };
-        let nodes = [node(0, a, ma)?, node(1, b, mb)?, node(2, c, mc)?];
+                address: SocketAddr::from((host(n), ports[0])),
+                monitor: SocketAddr::from((host(n), ports[1])),
+                child: Mutex::new(None),
+            });
+        }
+        use_ring();
         let http = Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(2))
             .build()?;
         let cluster = Self { nodes, http };
-        for n in 0..3 {
+        for n in 0..cluster.nodes.len() {
             cluster.start_node(n).await?;
         }
         cluster.whole().await?;
@@ -68,17 +79,29 @@ impl Cluster {
     }
 
     /// Where each of them listens for clients.
-    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
-        let address = |node: &Node| SocketAddr::from((Ipv4Addr::LOCALHOST, node.port));
-        self.nodes.iter().map(address).collect()
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(|node| node.address).collect()
+    }
+
+    /// Where a client finds the first of them.
+    pub fn url(&self) -> String {
+        self.nodes
+            .first()
+            .map(|node| format!("nats://{}", node.address))
+            .unwrap_or_default()
+    }
+
+    /// Where each of them answers monitors.
+    pub fn monitors(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(|node| node.monitor).collect()
     }
 
     /// Kills the server `n` with SIGKILL, and waits until it is gone.
     ///
     /// # Errors
     /// When it ended by itself before.
-    pub(super) async fn kill(&self, n: usize) -> Result<()> {
-        let node = self.nodes.get(n).context("there are three nodes")?;
+    pub(crate) async fn kill(&self, n: usize) -> Result<()> {
+        let node = self.nodes.get(n).context("there is no such node")?;
         let child = node.child.lock().await.take();
         let mut child = child.with_context(|| format!("nats-{} does not run", n + 1))?;
         if let Some(status) = child.try_wait()? {
@@ -95,8 +118,8 @@ impl Cluster {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(super) async fn start_node(&self, n: usize) -> Result<()> {
-        let node = self.nodes.get(n).context("there are three nodes")?;
+    pub(crate) async fn start_node(&self, n: usize) -> Result<()> {
+        let node = self.nodes.get(n).context("there is no such node")?;
         let mut child = node.child.lock().await;
         if child.is_none() {
             *child = Some(node.spawn()?);
@@ -108,7 +131,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When that takes more than 30 seconds; the error says what is missing.
-    pub(super) async fn whole(&self) -> Result<()> {
+    pub(crate) async fn whole(&self) -> Result<()> {
         let deadline = Instant::now() + WHOLE;
         loop {
             let missing = self.missing().await;
@@ -123,7 +146,7 @@ impl Cluster {
     /// What the first server that is not well says of itself.
     async fn missing(&self) -> Option<String> {
         for (n, node) in self.nodes.iter().enumerate() {
-            let url = format!("http://127.0.0.1:{}/healthz", node.monitor);
+            let url = format!("http://{}/healthz", node.monitor);
             let said = match self.http.get(url).send().await {
                 Ok(answer) if answer.status().is_success() => continue,
                 Ok(answer) => answer.text().await.unwrap_or_default(),
@@ -153,19 +176,37 @@ impl Node {
     }
 }
 
-fn config(n: usize, dir: &Path, port: u16, monitor: u16, routes: &[u16; 3]) -> String {
-    let urls = routes
-        .map(|port| format!("nats-route://127.0.0.1:{port}"))
-        .join(", ");
-    let (store, log) = (dir.join("store"), dir.join("nats.log"));
-    format!(
-        "server_name: nats-{name}\nlisten: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\n\
+impl Shape {
+    /// How many servers.
+    pub const fn nodes(self) -> usize {
+        match self {
+            Self::Alone => 1,
+            Self::Three | Self::ThreeThatHide => 3,
+        }
+    }
+}
+
+/// Every address under 127 is this machine.
+fn host(n: usize) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, u8::try_from(n + 1).unwrap_or(1))
+}
+
+fn config(n: usize, dir: &Path, shape: Shape, [port, monitor, route]: [u16; 3]) -> String {
+    let (name, host, store, log) = (n + 1, host(n), dir.join("store"), dir.join("nats.log"));
+    let alone = format!(
+        "server_name: nats-{name}\nlisten: \"{host}:{port}\"\nhttp: \"{host}:{monitor}\"\n\
          log_file: \"{log}\"\n\
-         jetstream {{ store_dir: \"{store}\" }}\n\
-         cluster {{ name: faults, listen: \"127.0.0.1:{route}\", no_advertise: true, routes: [{urls}] }}\n",
-        name = n + 1,
+         jetstream {{ store_dir: \"{store}\" }}\n",
         log = log.display(),
         store = store.display(),
-        route = routes.get(n).copied().unwrap_or_default(),
+    );
+    if shape == Shape::Alone {
+        return alone;
+    }
+    let routes = (0..shape.nodes()).map(|n| format!("nats-route://{}:{route}", self::host(n)));
+    let routes = routes.collect::<Vec<_>>().join(", ");
+    let hides = shape == Shape::ThreeThatHide;
+    format!(
+        "{alone}cluster {{ name: tests, listen: \"{host}:{route}\", no_advertise: {hides}, routes: [{routes}] }}\n"
     )
 }

@@ -9,7 +9,7 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 ///
 /// # Errors
 /// When there are none.
-pub(super) fn free<const N: usize>() -> Result<[u16; N]> {
+pub(crate) fn free<const N: usize>() -> Result<[u16; N]> {
     let mut held = Vec::new();
     for _ in 0..1000 {
         if held.len() == N {
