@@ -1,13 +1,13 @@
 use anyhow::{Context as _, Result};
 use checkout::stock::{Operation, Product};
-use futures_util::StreamExt as _;
 use inventory::Shelf;
 use jetsaga::{
     Freshness, Letter, Recorded, State, StepStatus, Token,
     subject::{EVENTS, EntitySubject},
 };
+use jetsaga_cli::record::until_rest;
 
-use super::{System, until};
+use super::{PATIENCE, System, until};
 
 /// A message of the journal, as the server keeps it.
 #[derive(Clone, Debug)]
@@ -131,33 +131,12 @@ impl<S> System<S> {
         Ok(letters)
     }
 
-    /// Waits until every message of every stream is acknowledged and nothing is scheduled to come again.
+    /// Waits until nothing is under way: see [`until_rest`].
     ///
     /// # Errors
     /// When something is left.
     pub async fn until_idle(&self) -> Result<()> {
-        until("everything is acknowledged", async || {
-            Ok(self.is_idle().await?.then_some(()))
-        })
-        .await
-    }
-
-    async fn is_idle(&self) -> Result<bool> {
-        for name in [EVENTS, "INBOX", "TIMERS", "RETRY"] {
-            let stream = self.js.get_stream(name).await?;
-            let mut consumers = stream.consumers();
-            while let Some(consumer) = consumers.next().await {
-                let consumer = consumer?;
-                // One without a durable name belongs to whoever reads along, and may be gone already.
-                let stays = consumer.config.durable_name.is_some();
-                if stays && (consumer.num_pending > 0 || consumer.num_ack_pending > 0) {
-                    return Ok(false);
-                }
-            }
-        }
-        let retries = self.js.get_stream("RETRY").await?;
-        let mut scheduled = retries.info_with_subjects("retry.>").await?;
-        Ok(scheduled.next().await.is_none())
+        until_rest(&self.nats, PATIENCE).await
     }
 
     /// Puts `quantity` of a product on hand, once.

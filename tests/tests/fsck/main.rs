@@ -203,6 +203,20 @@ async fn a_bucket_that_is_not_filled_just_now_is_seen_and_waited_for() {
     until_unread(&probes, |seconds| seconds <= 2).await.unwrap();
 }
 
+/// Between two questions of one look a message may go from a schedule to a consumer, and be seen by neither.
+#[tokio::test]
+async fn a_system_is_at_rest_when_two_looks_find_nothing_and_nothing_was_stored_in_between() {
+    let system = System::bare().await.unwrap();
+    let mut rest = record::Rest::default();
+    let mut looked = async || rest.left(&system.js).await.unwrap();
+    assert!(looked().await.is_some(), "one look is no proof");
+    assert_eq!(looked().await, None);
+    system.stock("PROD-A1", 10).await.unwrap(); // nobody has anything to do for it
+    assert!(looked().await.is_some(), "something was stored since");
+    assert_eq!(looked().await, None);
+    assert_eq!(looked().await, None, "it stays so");
+}
+
 #[tokio::test]
 async fn an_order_whose_retry_and_timer_were_lost_is_carried_on() {
     let system = System::bare().await.unwrap();

@@ -51,7 +51,7 @@ impl Live {
     /// # Errors
     /// When there is no journal.
     pub async fn open(nats: &Nats, ledger: Ledger, at_rest: bool) -> anyhow::Result<Self> {
-        let settled = rest::last(nats, EVENTS).await?;
+        let settled = rest::last(&nats.jetstream, EVENTS).await?;
         let scope = Scope {
             at_rest,
             settled,
@@ -80,7 +80,7 @@ impl Live {
         self.letters(sink).await?;
         self.ledger(sink).await?;
         self.bucket(sink).await?;
-        let last = rest::last(&self.nats, EVENTS).await?;
+        let last = rest::last(&self.nats.jetstream, EVENTS).await?;
         ensure!(
             !self.scope.at_rest || last == settled,
             "the system is not at rest: {} events were appended meanwhile",
@@ -110,10 +110,14 @@ impl Live {
 
     async fn consumers(&self, sink: &mut impl Sink) -> anyhow::Result<()> {
         sink.begin(Source::Consumers)?;
-        give(sink, Source::Consumers, &rest::leftovers(&self.nats).await?)?;
+        give(
+            sink,
+            Source::Consumers,
+            &rest::leftovers(&self.nats.jetstream).await?,
+        )?;
         sink.begin(Source::Schedules)?;
         for (stream, filter) in [(RETRY, "retry.>"), (TIMERS, "timer.>")] {
-            for scheduled in rest::scheduled(&self.nats, stream, filter).await? {
+            for scheduled in rest::scheduled(&self.nats.jetstream, stream, filter).await? {
                 give(sink, Source::Schedules, &scheduled)?;
             }
         }

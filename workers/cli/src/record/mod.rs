@@ -27,7 +27,7 @@ use checkout::books::{Books, Report, Source};
 pub use folder::{Folder, read, scope};
 pub(crate) use live::filled;
 pub use live::{Ledger, Live, bucket_at};
-pub use rest::until_rest;
+pub use rest::{Rest, until_rest};
 
 /// Where the accounts of a run go, a line at a time.
 pub trait Sink {

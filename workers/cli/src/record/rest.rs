@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use async_nats::jetstream;
 use checkout::books::{Leftover, Scheduled};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jetsaga::{
@@ -9,37 +10,66 @@ use jetsaga::{
 };
 use tokio::time::{Instant, sleep};
 
+/// The streams that give workers something to do. Whatever happens is stored in one of them.
+const AT_WORK: [&str; 4] = [INBOX, EVENTS, RETRY, TIMERS];
+
 /// Waits until nothing is under way: every durable consumer has done its work, no retry is scheduled, and nothing was
-/// appended meanwhile. Deadlines may still be scheduled.
+/// stored meanwhile. Deadlines may still be scheduled.
 ///
 /// # Errors
 /// When it takes longer than `limit`; the error names what is left.
 pub async fn until_rest(nats: &Nats, limit: Duration) -> anyhow::Result<()> {
     let deadline = Instant::now() + limit;
-    let mut before = None;
-    loop {
-        let end = last(nats, EVENTS).await?;
-        let left = left(nats).await?;
-        if left.is_empty() && before == Some(end) {
-            return Ok(());
-        }
+    let mut rest = Rest::default();
+    while let Some(left) = rest.left(&nats.jetstream).await? {
         if Instant::now() >= deadline {
-            bail!("not at rest after {limit:?}: {}", left.join(", "));
+            bail!("not at rest after {limit:?}: {left}");
         }
-        before = left.is_empty().then_some(end);
         sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// Tells whether a system is at rest, by two looks at least.
+///
+/// One look proves nothing: what is scheduled may be handed out between the question who has something in hand and the one
+/// what is scheduled, and a consumer counts what was stored a moment later. Two looks do that find nothing, with nothing
+/// stored from the beginning of the one to the beginning of the other.
+#[derive(Debug, Default)]
+pub struct Rest {
+    /// Where the streams ended when the last look began, if it found nothing.
+    before: Option<[u64; AT_WORK.len()]>,
+}
+
+impl Rest {
+    /// What is left to do, in words; `None` if the system is at rest. Deadlines may still be scheduled.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn left(&mut self, jetstream: &jetstream::Context) -> anyhow::Result<Option<String>> {
+        let before = self.before.take();
+        let mut ends = [0; AT_WORK.len()];
+        for (end, name) in ends.iter_mut().zip(AT_WORK) {
+            *end = last(jetstream, name).await?;
+        }
+        let left = left(jetstream).await?;
+        if !left.is_empty() {
+            return Ok(Some(left.join(", ")));
+        }
+        self.before = Some(ends);
+        Ok((before != self.before).then(|| "something happened just now".to_owned()))
     }
 }
 
 /// What is left to do, in words.
-async fn left(nats: &Nats) -> anyhow::Result<Vec<String>> {
+async fn left(jetstream: &jetstream::Context) -> anyhow::Result<Vec<String>> {
     let mut left = Vec::new();
     for Leftover {
         stream,
         consumer,
         pending,
         ack_pending,
-    } in leftovers(nats).await?
+    } in leftovers(jetstream).await?
     {
         if pending + ack_pending > 0 {
             left.push(format!(
@@ -48,7 +78,7 @@ async fn left(nats: &Nats) -> anyhow::Result<Vec<String>> {
         }
     }
     left.extend(
-        scheduled(nats, RETRY, "retry.>")
+        scheduled(jetstream, RETRY, "retry.>")
             .await?
             .into_iter()
             .map(|it| it.subject),
@@ -57,10 +87,10 @@ async fn left(nats: &Nats) -> anyhow::Result<Vec<String>> {
 }
 
 /// What each durable consumer has left to do.
-pub(super) async fn leftovers(nats: &Nats) -> anyhow::Result<Vec<Leftover>> {
+pub(super) async fn leftovers(jetstream: &jetstream::Context) -> anyhow::Result<Vec<Leftover>> {
     let mut leftovers = Vec::new();
-    for name in [INBOX, EVENTS, RETRY, TIMERS] {
-        let stream = nats.jetstream.get_stream_no_info(name).await?;
+    for name in AT_WORK {
+        let stream = jetstream.get_stream_no_info(name).await?;
         let mut consumers = stream.consumers();
         while let Some(info) = consumers.next().await {
             let info = info.with_context(|| format!("the consumers of {name} cannot be listed"))?;
@@ -78,8 +108,12 @@ pub(super) async fn leftovers(nats: &Nats) -> anyhow::Result<Vec<Leftover>> {
 }
 
 /// The messages on `filter` that the server still has to send.
-pub(super) async fn scheduled(nats: &Nats, name: &str, filter: &str) -> anyhow::Result<Vec<Scheduled>> {
-    let stream = nats.jetstream.get_stream_no_info(name).await?;
+pub(super) async fn scheduled(
+    jetstream: &jetstream::Context,
+    name: &str,
+    filter: &str,
+) -> anyhow::Result<Vec<Scheduled>> {
+    let stream = jetstream.get_stream_no_info(name).await?;
     let subjects = stream.info_with_subjects(filter).await;
     let subjects = subjects.with_context(|| format!("{name} cannot be read"))?;
     let scheduled = subjects.map_ok(|(subject, _)| Scheduled {
@@ -90,8 +124,8 @@ pub(super) async fn scheduled(nats: &Nats, name: &str, filter: &str) -> anyhow::
 }
 
 /// The last sequence of a stream.
-pub(super) async fn last(nats: &Nats, name: &str) -> anyhow::Result<u64> {
-    let stream = nats.jetstream.get_stream(name).await;
+pub(super) async fn last(jetstream: &jetstream::Context, name: &str) -> anyhow::Result<u64> {
+    let stream = jetstream.get_stream(name).await;
     let stream = stream.with_context(|| format!("there is no stream {name}"))?;
     Ok(stream.cached_info().state.last_sequence)
 }
