@@ -2,7 +2,7 @@
 //! be right.
 
 use jetsaga::anyhow;
-use jetsaga_tests::harness::{Process, jetsaga};
+use jetsaga_tests::harness::{Process, System, jetsaga};
 
 const TABLE: &str = include_str!("configuration.txt");
 
@@ -50,6 +50,32 @@ async fn a_switch_in_the_environment_takes_true_or_false() {
         said.contains("JETSAGA_PROVISION is \"maybe\"; it takes true or false"),
         "{said}"
     );
+}
+
+/// As the OpenTelemetry specification has it: deployments write `OTEL_X=${X:-}`.
+#[tokio::test]
+async fn an_empty_variable_of_opentelemetry_is_as_good_as_none() {
+    let rows = TABLE.lines().map(|row| row.split('|').map(str::trim));
+    let variables: Vec<_> = rows.filter_map(|mut cells| cells.nth(2)).collect();
+    let empty: Vec<_> = variables
+        .iter()
+        .filter(|name| name.starts_with("OTEL_"))
+        .map(|name| (*name, ""))
+        .collect();
+    assert!(empty.len() > 5, "{variables:?}");
+    let system = System::bare().await.unwrap();
+    let mut command = jetsaga().unwrap();
+    command
+        .args(["worker", "order", "--nats-url", &system.url])
+        .envs(empty);
+    let worker = Process::start(&mut command).unwrap();
+    worker.until_said("working worker=").await.unwrap();
+    let refused = start("order", &["--otlp-endpoint", ""], None).await.unwrap();
+    assert_eq!(refused.0, Some(2), "an empty flag is still wrong: {}", refused.1);
+    let ours = start("order", &[], Some(("JETSAGA_CONCURRENCY", "")))
+        .await
+        .unwrap();
+    assert_eq!(ours.0, Some(2), "so is an empty variable of ours: {}", ours.1);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{net::TcpListener, path::Path, process::Stdio};
 use jetsaga::anyhow::{self, Context as _};
 use jetsaga_tests::harness::{Process, System, jetsaga, signal, until};
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::{net::TcpSocket, process::Command};
 
 /// What a command that is expected to fail comes to: its exit code and its words.
 async fn run(args: &[&str], env: Option<(&str, &str)>) -> anyhow::Result<(Option<i32>, String)> {
@@ -14,10 +14,9 @@ async fn run(args: &[&str], env: Option<(&str, &str)>) -> anyhow::Result<(Option
 
 #[tokio::test]
 async fn without_a_nats_server_it_says_where_it_looked() {
-    let nowhere = {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("nats://{}", taken.local_addr().unwrap())
-    };
+    let reserved = TcpSocket::new_v4().unwrap(); // it has a port, and does not listen
+    reserved.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nowhere = format!("nats://{}", reserved.local_addr().unwrap());
     for args in [
         ["worker", "payment"].as_slice(),
         &["show", "ORD-1"],

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::{Args, FromArgMatches as _};
 use tokio::{net::TcpListener, sync::watch, task::spawn_blocking};
 
-use crate::{Durability, EngineArgs, Nats, Telemetry, Worker, telemetry, use_ring};
+use crate::{Durability, EngineArgs, Nats, Telemetry, Worker, telemetry, unset_where_empty, use_ring};
 
 /// The whole `main` of a worker: reads flags and environment, starts logs, connects, runs, and drains on SIGTERM
 /// or ctrl-c. Exit code 0 after a drain, 1 after an error, 2 for a wrong flag or variable.
@@ -33,7 +33,7 @@ where
 {
     use_ring();
     let command = A::augment_args(EngineArgs::augment_args(clap::Command::new(name).about(about)));
-    let matches = command.get_matches_from(line);
+    let matches = unset_where_empty(command).get_matches_from(line);
     let parsed = EngineArgs::from_arg_matches(&matches).and_then(|e| Ok((e, A::from_arg_matches(&matches)?)));
     let (engine, own) = match parsed {
         Ok(parsed) => parsed,

@@ -95,6 +95,7 @@ pub use station::Station;
 pub use step::{Compensate, Effect, Outcome, Perform, Settled, done, refuse};
 pub use telemetry::{
     Export, MetricsExporter, OtlpArgs, OtlpHeaders, Protocol, Telemetry, start as start_telemetry,
+    unset_where_empty,
 };
 pub use topology::{
     ACK_WAIT, DEADLINE, Difference, MAX_EVENT, REQUESTS_FOR, SEEN_FOR, Topology, TopologyError,

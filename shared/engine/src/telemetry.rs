@@ -28,7 +28,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-pub use args::{MetricsExporter, OtlpArgs, Protocol};
+pub use args::{MetricsExporter, OtlpArgs, Protocol, unset_where_empty};
 pub use headers::OtlpHeaders;
 
 use crate::{

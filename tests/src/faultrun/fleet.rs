@@ -6,12 +6,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use jetsaga_cli::ports;
 use reqwest::Client;
 use serde_json::Value;
 use tokio::{task::JoinSet, time::sleep};
 
 use super::{proxy::Proxy, slot::Slot, target::WORKERS, verdict::LEDGER};
-use crate::harness::ports;
 
 /// The workers, two replicas of each, and the payment provider: real processes, each behind proxies of its own. They
 /// end with this value.

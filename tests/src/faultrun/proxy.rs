@@ -166,7 +166,7 @@ fn reset(stream: TcpStream) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::timeout;
+    use tokio::{net::TcpSocket, time::timeout};
 
     use super::*;
 
@@ -174,8 +174,12 @@ mod tests {
     async fn echo() -> (Proxy, JoinSet<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let upstream = listener.local_addr().unwrap();
+        let reserved = TcpSocket::new_v4().unwrap(); // it has a port, and does not listen
+        reserved.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let dead = reserved.local_addr().unwrap();
         let mut serving = JoinSet::new();
         serving.spawn(async move {
+            let _reserved = reserved;
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 tokio::spawn(async move {
@@ -184,11 +188,6 @@ mod tests {
                 });
             }
         });
-        let dead = TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap();
         (Proxy::start(vec![dead, upstream]).await.unwrap(), serving)
     }
 

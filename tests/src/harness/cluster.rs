@@ -1,4 +1,3 @@
-use engine::use_ring;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -7,14 +6,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use engine::use_ring;
+use jetsaga_cli::ports;
 use reqwest::Client;
 use tokio::{
     process::{Child, Command},
     sync::Mutex,
     time::{Instant, sleep},
 };
-
-use super::ports;
 
 /// One nats-server on loopback or three that form a cluster, each a process with a store of its own, an address of its
 /// own and the default fsync; their ports are the same. They end with this value.

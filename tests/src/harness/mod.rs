@@ -10,7 +10,6 @@ mod guarded;
 mod hold;
 mod keda;
 mod orders;
-pub(crate) mod ports;
 mod process;
 mod provider;
 mod reading;

@@ -140,6 +140,7 @@ fn asyncapi(told: &[Told]) -> anyhow::Result<Value> {
                 "Jetsaga-Sequence": {"type": "string", "description": "The sequence of the event in the journal."},
                 "Jetsaga-Stored-At": {"type": "string", "format": "date-time", "description": "When the journal stored it."},
                 "traceparent": {"type": "string", "description": "The trace that it belongs to (W3C Trace Context)."},
+                "tracestate": {"type": "string", "description": "What others say of that trace (the same)."},
             }},
             "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": {"$ref": format!("./{}", it.file())}},
         });

@@ -141,11 +141,7 @@ async fn outer_face(args: &Args, listener: TcpListener, nats: &Nats) -> anyhow::
 
 /// What the environment says of the engine, with this log filter.
 pub(crate) fn engine_args(log: &str) -> anyhow::Result<EngineArgs> {
-    use clap::{Args as _, FromArgMatches as _};
-    let command = EngineArgs::augment_args(clap::Command::new("jetsaga"));
-    let matches = command.try_get_matches_from(["jetsaga", "--log", log]);
-    let args = matches.and_then(|matches| EngineArgs::from_arg_matches(&matches));
-    args.map_err(|error| output::sentence(&error))
+    system::args(&["--log", log])
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

@@ -9,6 +9,7 @@ mod output;
 mod server;
 mod system;
 
+pub mod ports;
 pub mod record;
 
 mod demo;

@@ -1,5 +1,5 @@
 use checkout::Checkout;
-use jetsaga::{Nats, Plan, Token, Topology, Worker};
+use jetsaga::{Nats, Plan, Token, Topology, Worker, engine::unset_where_empty};
 
 use crate::output::sentence;
 
@@ -37,7 +37,7 @@ impl SystemArgs {
 pub(crate) fn args<A: clap::Args>(flags: &[&str]) -> anyhow::Result<A> {
     let command = A::augment_args(clap::Command::new("jetsaga"));
     let line = std::iter::once("jetsaga").chain(flags.iter().copied());
-    let matches = command.try_get_matches_from(line);
+    let matches = unset_where_empty(command).try_get_matches_from(line);
     let args = matches.and_then(|matches| A::from_arg_matches(&matches));
     args.map_err(|error| sentence(&error))
 }

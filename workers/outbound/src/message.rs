@@ -7,8 +7,11 @@ use serde::de::IgnoredAny;
 pub const SEQUENCE: HeaderName = HeaderName::from_static("Jetsaga-Sequence");
 /// The header that says when the journal stored the event.
 const STORED_AT: HeaderName = HeaderName::from_static("Jetsaga-Stored-At");
-/// The header of the trace that the event belongs to.
-const TRACE: HeaderName = HeaderName::from_static("traceparent");
+/// The headers of the trace that the event belongs to.
+const TRACE: [HeaderName; 2] = [
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
 
 /// An event that cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,8 +48,10 @@ fn headers(entry: &Entry) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(SEQUENCE, HeaderValue::from(entry.sequence));
     headers.insert(STORED_AT, entry.stored_at.to_string());
-    if let Some(trace) = entry.headers.get(TRACE) {
-        headers.insert(TRACE, trace.clone());
+    for name in TRACE {
+        if let Some(value) = entry.headers.get(name.clone()) {
+            headers.insert(name, value.clone());
+        }
     }
     headers
 }
@@ -61,6 +66,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Expected-Last-Subject-Sequence", "7");
         headers.insert("traceparent", "00-1-2-01");
+        headers.insert("tracestate", "a=b");
         Entry {
             sequence: 8,
             guard: 7,
@@ -82,7 +88,12 @@ mod tests {
         let (subject, headers, body) = message(&entry("evt.checkout.OrderCreated.ORD-1", &kept)).unwrap();
         assert_eq!(subject, "out.checkout.OrderCreated.ORD-1");
         assert_eq!(std::str::from_utf8(&body).unwrap(), told);
-        let names = ["Jetsaga-Sequence", "Jetsaga-Stored-At", "traceparent"];
+        let names = [
+            "Jetsaga-Sequence",
+            "Jetsaga-Stored-At",
+            "traceparent",
+            "tracestate",
+        ];
         assert_eq!(headers.len(), names.len());
         assert!(names.iter().all(|name| headers.get(*name).is_some()));
     }

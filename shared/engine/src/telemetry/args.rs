@@ -1,6 +1,6 @@
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsStr, path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, Command, builder::Resettable};
 
 use super::OtlpHeaders;
 use crate::hidden::{Hidden, open_url};
@@ -109,6 +109,21 @@ impl OtlpArgs {
             ),
         }
     }
+}
+
+/// The same command, for which an empty `OTEL_` variable is as good as none, as the OpenTelemetry specification has it.
+#[must_use]
+pub fn unset_where_empty(command: Command) -> Command {
+    command.mut_args(|arg| match arg.get_env() {
+        Some(name) if name.as_encoded_bytes().starts_with(b"OTEL_") && is_empty(name) => {
+            arg.env(Resettable::Reset)
+        }
+        _ => arg,
+    })
+}
+
+fn is_empty(name: &OsStr) -> bool {
+    std::env::var_os(name).is_some_and(|value| value.is_empty())
 }
 
 fn endpoint(text: &str) -> Result<String, String> {

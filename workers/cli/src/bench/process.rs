@@ -1,5 +1,5 @@
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     process::Stdio,
     time::Duration,
 };
@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::counts::Counts;
+use crate::ports;
 
 /// A worker process.
 pub(super) struct Process {
@@ -22,7 +23,8 @@ pub(super) struct Process {
 impl Process {
     /// Starts one worker of this program, by its name, on a port of its own for the probes.
     pub(super) fn start(name: &str, url: &str, flags: &[&str]) -> anyhow::Result<Self> {
-        let probes = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?; // free again when this returns
+        let [port] = ports::free()?;
+        let probes = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut command = Command::new(std::env::current_exe().context("this program has no path")?);
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("JETSAGA_")

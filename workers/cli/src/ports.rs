@@ -1,15 +1,18 @@
+//! Ports that stay free until somebody listens on them.
+
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Result, bail};
 
-/// Below the ports that the kernel gives to outgoing connections: what is down for a while finds its port again.
+/// Below the ports that the kernel gives to outgoing connections: what listens a moment later, or is down for a while, finds
+/// its port free.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// So many free ports of the loopback address, for processes that listen on the same one again after a restart.
+/// So many free ports of the loopback address, for processes that are told where to listen.
 ///
 /// # Errors
 /// When there are none.
-pub(crate) fn free<const N: usize>() -> Result<[u16; N]> {
+pub fn free<const N: usize>() -> Result<[u16; N]> {
     let mut held = Vec::new();
     for _ in 0..1000 {
         if held.len() == N {
