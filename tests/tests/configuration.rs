@@ -66,7 +66,7 @@ async fn an_empty_variable_of_opentelemetry_is_as_good_as_none() {
     let system = System::bare().await.unwrap();
     let mut command = jetsaga().unwrap();
     command
-        .args(["worker", "order", "--nats-url", &system.url])
+        .args(["worker", "order", "--provision", "--nats-url", &system.url])
         .envs(empty);
     let worker = Process::start(&mut command).unwrap();
     worker.until_said("working worker=").await.unwrap();

@@ -262,6 +262,8 @@ async fn dev_runs_an_order_and_ends_with_everything_that_it_started() {
         "127.0.0.1:0",
         "--gateway-listen",
         "127.0.0.1:0",
+        "--log",
+        "info",
     ];
     let dev = Process::start(jetsaga().unwrap().current_dir(root).process_group(0).args(args)).unwrap();
     let url = dev
@@ -290,6 +292,9 @@ async fn dev_runs_an_order_and_ends_with_everything_that_it_started() {
         "{said}"
     );
     assert!(!said.contains("ERROR"), "{said}");
+    let [began, drained] =
+        [": working worker=", ": drained worker="].map(|words| said.matches(words).count());
+    assert!(began > 5 && drained == began, "all of {began} drain: {said}");
     assert!(!is_running(server), "the nats-server goes with it");
 }
 

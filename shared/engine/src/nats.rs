@@ -9,7 +9,7 @@ use async_nats::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -75,6 +75,17 @@ impl Nats {
     /// As [`Self::connect_with`], but for that.
     pub async fn connect_to_restore(args: &ConnectionArgs, name: &str) -> Result<Self, ConnectError> {
         Self::connected(args, name, Purpose::Restore).await
+    }
+
+    /// Ends the connection for all who share it, once what they sent is on its way, and waits for its end, a second at most.
+    /// Whoever ends the server afterwards is not taken for a server that was lost.
+    pub async fn close(&self) {
+        let ended = async {
+            if self.client.drain().await.is_ok() {
+                while self.client.flush().await.is_ok() {} // it fails as soon as there is no connection
+            }
+        };
+        let _ = timeout(Duration::from_secs(1), ended).await; // else it ends with the process
     }
 
     async fn connected(args: &ConnectionArgs, name: &str, purpose: Purpose) -> Result<Self, ConnectError> {

@@ -55,7 +55,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let gateway = listen(args.gateway_listen, "--gateway-listen").await?;
     let provider_url = format!("http://{}", provider.local_addr()?);
     let ledger = provider::Config::new(args.store.join("provider-ledger.jsonl"));
-    let served = tokio::spawn(provider::serve(provider, ledger, stopped(stop.clone())));
+    // The provider stays until nobody needs it any more.
+    let (close, closed) = watch::channel(false);
+    let mut served = tokio::spawn(provider::serve(provider, ledger, stopped(closed)));
 
     let nats = Nats::connect(&server.url(), "dev").await?;
     let notices = args.store.join("notices.jsonl").display().to_string();
@@ -72,18 +74,17 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     seed::from_file(&Shelf::new(Journal::new(&nats)), &args.stock).await?;
     output::say(&welcome(&server.url(), &provider_url, &gateway_url, &notices))?;
-    let (crew, mut served) = (crew.join_all(), served);
     tokio::select! {
-        worked = crew => { worked.into_iter().collect::<anyhow::Result<Vec<()>>>()?; }
+        worked = crew.join_all() => { worked.into_iter().collect::<anyhow::Result<Vec<()>>>()?; }
         error = server.died() => return Err(error),
-        ended = &mut served, if !*stop.borrow() => {
+        ended = &mut served => {
             ended?.context("the payment provider ended")?;
-            anyhow::ensure!(*stop.borrow(), "the payment provider ended");
+            anyhow::bail!("the payment provider ended");
         }
     }
-    if !served.is_finished() {
-        served.await??;
-    }
+    close.send_replace(true);
+    served.await??;
+    nats.close().await;
     server.stop().await
 }
 

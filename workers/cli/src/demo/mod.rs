@@ -110,6 +110,7 @@ pub(crate) async fn run(args: Args, out: Output) -> anyhow::Result<()> {
     let all: Vec<Order> = std::iter::once(first).chain(placed).collect();
     let verdict = verdict::check(&nats, &fleet.provider_url, &all).await?;
     fleet.stop().await?;
+    nats.close().await;
     server.stop().await?;
     let summary = report.summary(seed, elapsed, fleet.kills, verdict);
     out.print(&summary, report::Summary::table)?;
