@@ -79,10 +79,10 @@ sbom: ## Write what the binary is made of to target/sbom.json (CycloneDX)
 
 model: ## Explore every state of the protocol's model
 	$(patience)
-	@cargo run --release -q --locked -p jetsaga-tests --bin model -- all
+	@cargo run --release -q --locked -p jetsaga-proof --bin model -- all
 
 simulate: ## Run the workers through 20,000 seeds of faults (ARGS=SEED tells one)
-	@cargo run -q --locked -p jetsaga-tests --bin simulate -- $(or $(ARGS),1 20000)
+	@cargo run -q --locked -p jetsaga-proof --bin simulate -- $(or $(ARGS),1 20000)
 
 bench: ## Measure throughput on a nats-server of its own (ARGS="...")
 	$(patience)

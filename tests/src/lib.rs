@@ -1,9 +1,7 @@
-//! What the tests share: a whole system on a real nats-server, the crash matrix, the simulation of the product's own
-//! workers on a server in memory, the fault run, and the model of the protocol.
+//! What the tests share: a whole system on a real nats-server, the crash matrix, the fault run, and the conformance checks
+//! that hold the simulation's server to the real one.
 
 pub mod conformance;
 pub mod faultrun;
 pub mod harness;
 pub mod matrix;
-pub mod model;
-pub mod sim;

@@ -12,7 +12,7 @@ fn floor(folder: &str) -> Option<u8> {
         "shared/checkout" | "shared/engine" => 1,
         "shared/jetsaga" | "shared/projection" => 2,
         "shared/readmodel" => 3,
-        "workers/gateway" => 5,
+        "workers/gateway" | "tests/proof" => 5,
         "workers/cli" => 6,
         "tests" => 7,
         other if other.starts_with("workers/") => 4,

@@ -9,13 +9,11 @@ use engine::{
     now,
 };
 use futures_util::StreamExt as _;
+use proof::sim::{Answerer, Dice, Memory, Mishaps, Port, Server, Story};
 use saga::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    harness::System,
-    sim::{Answerer, Dice, Memory, Mishaps, Port, Server, Story},
-};
+use crate::harness::System;
 
 /// A broker, with a way to take messages from its consumers.
 pub struct Place {

@@ -3,7 +3,7 @@
 use std::{env, process::ExitCode};
 
 use anyhow::bail;
-use jetsaga_tests::model::{self, Config, Limits, Model, Search, Seed};
+use jetsaga_proof::model::{self, Config, Limits, Model, Search, Seed};
 use saga::Plan;
 
 const USAGE: &str = "usage: model clean FAULTS TURNS | model seeds | model forgetting | model all";

@@ -4,7 +4,7 @@
 use std::{env, thread};
 
 use engine::faults::Flaw;
-use jetsaga_tests::sim::{self, Campaign, Outcome, Setup};
+use jetsaga_proof::sim::{self, Campaign, Outcome, Setup};
 
 /// How many seeds are run. `SIMULATION_SEEDS` asks for another number; with fewer than a tenth, not everything is reached.
 const SEEDS: u64 = 20_000;

@@ -127,7 +127,7 @@ impl fmt::Display for Failed {
         let flaw = flaw.map(|flaw| format!(" --flaw {flaw:?}")).unwrap_or_default();
         write!(
             f,
-            "\nreplay: cargo run -p jetsaga-tests --bin simulate -- {seed}{flaw}"
+            "\nreplay: cargo run -p jetsaga-proof --bin simulate -- {seed}{flaw}"
         )
     }
 }

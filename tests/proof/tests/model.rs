@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jetsaga_tests::model::{self, Config, Limits, Model, Search, Seed};
+use jetsaga_proof::model::{self, Config, Limits, Model, Search, Seed};
 use saga::Plan;
 
 /// More than any of these searches takes: reaching it is a failure.

@@ -4,7 +4,7 @@ use std::{env, process::ExitCode, thread};
 
 use anyhow::bail;
 use engine::faults::Flaw;
-use jetsaga_tests::sim::{self, Campaign, Failed, Setup};
+use jetsaga_proof::sim::{self, Campaign, Failed, Setup};
 
 const USAGE: &str =
     "usage: simulate SEED [--flaw NAME] | simulate FIRST COUNT [--flaw NAME] | simulate flaws COUNT";
