@@ -6,13 +6,15 @@ mod tool;
 use std::time::Duration;
 
 use async_nats::jetstream::stream;
+use checkout::books::Books;
 use jetsaga::{
     Retry, anyhow,
     subject::{KV_STATE, RETRY, TIMERS},
 };
-use jetsaga_cli::record;
-use jetsaga_tests::harness::{Process, Role, Shape, System, jetsaga, order, until};
+use jetsaga_cli::record::{self, Ledger, Live};
+use jetsaga_tests::harness::{Process, Role, Shape, System, fleet, jetsaga, order, until};
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 use tool::{checker, clean, fifty, fsck, sentences};
 
 #[tokio::test]
@@ -215,6 +217,38 @@ async fn a_system_is_at_rest_when_two_looks_find_nothing_and_nothing_was_stored_
     assert!(looked().await.is_some(), "something was stored since");
     assert_eq!(looked().await, None);
     assert_eq!(looked().await, None, "it stays so");
+}
+
+/// What goes from a schedule to a consumer while both are asked is still on its way.
+#[tokio::test]
+async fn an_order_that_is_tried_again_is_never_taken_for_stranded() {
+    let system = System::bare().await.unwrap();
+    for sku in ["PROD-A1", "PROD-B2"] {
+        system.stock(sku, 100).await.unwrap();
+    }
+    let mut owner = system.as_process(Role::Order, fleet().unwrap());
+    let _owner = Process::start(owner.env("JETSAGA_NEWER", "version")).unwrap();
+    // It leaves each order to newer workers, who never come: each comes again every five seconds.
+    let mut payment = system.as_process(Role::Payment, jetsaga().unwrap());
+    let _payment = Process::start(&mut payment).unwrap();
+    let _rest = system
+        .start_all(&[Role::Inventory, Role::Shipping])
+        .await
+        .unwrap();
+    let ids: Vec<_> = (0..20).map(|n| format!("ORD-{n}")).collect();
+    for id in &ids {
+        system.place(&order(id)).await.unwrap();
+        system.until(id, "let in", |_| true).await.unwrap();
+        sleep(Duration::from_millis(200)).await; // not all at the same moment
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(15) {
+        let live = Live::open(&system.nats, Ledger::Nowhere, false).await.unwrap();
+        let mut books = Books::new(live.scope()).unwrap();
+        live.read(&mut books).await.unwrap();
+        let report = books.close();
+        assert!(report.holds(), "{report}");
+    }
 }
 
 #[tokio::test]

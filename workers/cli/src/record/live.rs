@@ -8,7 +8,7 @@ use async_nats::{
 use checkout::books::{Kept, Message, Scope, Source};
 use jetsaga::{
     Letters, Nats, now,
-    subject::{EVENTS, KV_STATE, RETRY, TIMERS},
+    subject::{EVENTS, KV_STATE},
 };
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
@@ -109,19 +109,16 @@ impl Live {
     }
 
     async fn consumers(&self, sink: &mut impl Sink) -> anyhow::Result<()> {
+        let (leftovers, schedules) = rest::to_do(&self.nats.jetstream).await?;
         sink.begin(Source::Consumers)?;
-        give(
-            sink,
-            Source::Consumers,
-            &rest::leftovers(&self.nats.jetstream).await?,
-        )?;
+        give(sink, Source::Consumers, &leftovers)?;
+        let Some(schedules) = schedules else {
+            return Ok(());
+        };
         sink.begin(Source::Schedules)?;
-        for (stream, filter) in [(RETRY, "retry.>"), (TIMERS, "timer.>")] {
-            for scheduled in rest::scheduled(&self.nats.jetstream, stream, filter).await? {
-                give(sink, Source::Schedules, &scheduled)?;
-            }
-        }
-        Ok(())
+        schedules
+            .iter()
+            .try_for_each(|scheduled| give(sink, Source::Schedules, scheduled))
     }
 
     async fn letters(&self, sink: &mut impl Sink) -> anyhow::Result<()> {

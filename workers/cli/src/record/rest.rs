@@ -38,8 +38,11 @@ pub async fn until_rest(nats: &Nats, limit: Duration) -> anyhow::Result<()> {
 #[derive(Debug, Default)]
 pub struct Rest {
     /// Where the streams ended when the last look began, if it found nothing.
-    before: Option<[u64; AT_WORK.len()]>,
+    before: Option<Ends>,
 }
+
+/// The last sequences of the streams.
+type Ends = [u64; AT_WORK.len()];
 
 impl Rest {
     /// What is left to do, in words; `None` if the system is at rest. Deadlines may still be scheduled.
@@ -48,10 +51,7 @@ impl Rest {
     /// When the server does not answer.
     pub async fn left(&mut self, jetstream: &jetstream::Context) -> anyhow::Result<Option<String>> {
         let before = self.before.take();
-        let mut ends = [0; AT_WORK.len()];
-        for (end, name) in ends.iter_mut().zip(AT_WORK) {
-            *end = last(jetstream, name).await?;
-        }
+        let ends = ends(jetstream).await?;
         let left = left(jetstream).await?;
         if !left.is_empty() {
             return Ok(Some(left.join(", ")));
@@ -86,8 +86,38 @@ async fn left(jetstream: &jetstream::Context) -> anyhow::Result<Vec<String>> {
     Ok(left)
 }
 
+/// How often a system is looked at whose consumers have nothing to do, though something happens in every look.
+const LOOKS: u32 = 50;
+
+/// What the consumers have left to do and what is scheduled, so that what goes from one to the other is in one of them; no
+/// schedules if that cannot be told. Where a consumer has something left nothing is concluded from what is not scheduled, so
+/// it matters only where none has: then nothing may be stored from the beginning to the end.
+pub(super) async fn to_do(
+    jetstream: &jetstream::Context,
+) -> anyhow::Result<(Vec<Leftover>, Option<Vec<Scheduled>>)> {
+    for _ in 0..LOOKS {
+        let before = ends(jetstream).await?;
+        let mut schedules = scheduled(jetstream, RETRY, "retry.>").await?;
+        schedules.extend(scheduled(jetstream, TIMERS, "timer.>").await?);
+        let leftovers = leftovers(jetstream).await?;
+        let idle = leftovers.iter().all(|it| it.pending + it.ack_pending == 0);
+        if !idle || ends(jetstream).await? == before {
+            return Ok((leftovers, Some(schedules)));
+        }
+    }
+    Ok((leftovers(jetstream).await?, None))
+}
+
+async fn ends(jetstream: &jetstream::Context) -> anyhow::Result<Ends> {
+    let mut ends = Ends::default();
+    for (end, name) in ends.iter_mut().zip(AT_WORK) {
+        *end = last(jetstream, name).await?;
+    }
+    Ok(ends)
+}
+
 /// What each durable consumer has left to do.
-pub(super) async fn leftovers(jetstream: &jetstream::Context) -> anyhow::Result<Vec<Leftover>> {
+async fn leftovers(jetstream: &jetstream::Context) -> anyhow::Result<Vec<Leftover>> {
     let mut leftovers = Vec::new();
     for name in AT_WORK {
         let stream = jetstream.get_stream_no_info(name).await?;
@@ -108,7 +138,7 @@ pub(super) async fn leftovers(jetstream: &jetstream::Context) -> anyhow::Result<
 }
 
 /// The messages on `filter` that the server still has to send.
-pub(super) async fn scheduled(
+async fn scheduled(
     jetstream: &jetstream::Context,
     name: &str,
     filter: &str,
