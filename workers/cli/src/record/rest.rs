@@ -91,19 +91,21 @@ const LOOKS: u32 = 50;
 
 /// What the consumers have left to do and what is scheduled, so that what goes from one to the other is in one of them; no
 /// schedules if that cannot be told. Where a consumer has something left nothing is concluded from what is not scheduled, so
-/// it matters only where none has: then nothing may be stored from the beginning to the end.
+/// it matters only where none has: then nothing may be stored from the beginning of the look before to the end of this one.
 pub(super) async fn to_do(
     jetstream: &jetstream::Context,
 ) -> anyhow::Result<(Vec<Leftover>, Option<Vec<Scheduled>>)> {
+    let mut before = None;
     for _ in 0..LOOKS {
-        let before = ends(jetstream).await?;
+        let began = ends(jetstream).await?;
         let mut schedules = scheduled(jetstream, RETRY, "retry.>").await?;
         schedules.extend(scheduled(jetstream, TIMERS, "timer.>").await?);
         let leftovers = leftovers(jetstream).await?;
         let idle = leftovers.iter().all(|it| it.pending + it.ack_pending == 0);
-        if !idle || ends(jetstream).await? == before {
+        if !idle || (before == Some(began) && ends(jetstream).await? == began) {
             return Ok((leftovers, Some(schedules)));
         }
+        before = Some(began);
     }
     Ok((leftovers(jetstream).await?, None))
 }
